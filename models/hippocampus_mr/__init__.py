@@ -1,0 +1,1 @@
+"""Segmentation of the anterior and posterior hippocampus in cropped T1-weighted MR."""

@@ -1,0 +1,88 @@
+"""What a model package declares about itself (``model.toml``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from node.domain.result import AlgorithmIdentification, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A closed interval; None leaves that side open."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def holds(self, value: float, tolerance: float = 1e-6) -> bool:
+        return (self.low is None or value >= self.low - tolerance) and (
+            self.high is None or value <= self.high + tolerance
+        )
+
+    def __str__(self) -> str:
+        low = "" if self.low is None else f"at least {self.low:g}"
+        high = "" if self.high is None else f"at most {self.high:g}"
+        return " and ".join(part for part in (low, high) if part) or "any"
+
+
+@dataclass(frozen=True, slots=True)
+class InputSelection:
+    """Which series a model wants. A series that fails one of these is NOT WANTED. Empty means any.
+
+    ``sop_classes`` are UIDs; ``body_parts`` are Body Part Examined values in capitals (a series without one passes
+    when ``body_part_may_be_absent``); the description patterns are regular expressions, searched without regard to
+    case in "SeriesDescription ProtocolName"; ``field_of_view_mm`` holds for each of the three extents of the series.
+    """
+
+    modalities: tuple[str, ...] = ()
+    sop_classes: tuple[str, ...] = ()
+    body_parts: tuple[str, ...] = ()
+    body_part_may_be_absent: bool = True
+    description_include: tuple[str, ...] = ()
+    description_exclude: tuple[str, ...] = ()
+    field_of_view_mm: Interval = Interval()
+
+
+@dataclass(frozen=True, slots=True)
+class InputLimits:
+    """What a wanted series must satisfy. One that does not is NOT EVALUABLE, with the limit as its reason.
+
+    ``orientations`` are words of ``axial``, ``sagittal``, ``coronal``, ``oblique``.
+    """
+
+    orientations: tuple[str, ...] = ()
+    slices: Interval = Interval()
+    slice_spacing_mm: Interval = Interval()
+    pixel_spacing_mm: Interval = Interval()
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How the engine drives the model.
+
+    ``window`` is the (k, r, c) size of a sliding window over the preprocessed input, None for the whole input at once.
+    """
+
+    timeout_s: float | None = None
+    precision: str = "fp32"
+    window: tuple[int, int, int] | None = None
+    overlap: float = 0.5
+    batch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """A model package as declared: identity, wanted input, coded outputs, runtime, weights."""
+
+    id: str
+    version: str
+    title: str
+    intended_use: str
+    folder: str
+    algorithm: AlgorithmIdentification
+    selection: InputSelection
+    limits: InputLimits
+    runtime: Runtime
+    weights_file: str
+    segments: tuple[Segment, ...] = ()
+    demonstration: bool = False

@@ -1,0 +1,111 @@
+"""What a model says, in the field's words; results/ turns it into DICOM."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Outcome(enum.StrEnum):
+    """POSITIVE: the model reports findings. NEGATIVE: it looked and found none. The others are no findings at all."""
+
+    POSITIVE = "POSITIVE"
+    NEGATIVE = "NEGATIVE"
+    NOT_EVALUABLE = "NOT EVALUABLE"
+    FAILED = "FAILED"
+    PENDING = "PENDING"
+    NOT_WANTED = "NOT WANTED"
+
+
+@dataclass(frozen=True, slots=True)
+class CodedConcept:
+    """Code Value, Coding Scheme Designator, Code Meaning (PS3.3 section 8)."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A number with its UCUM unit, for example volume 3.2 mL."""
+
+    concept: CodedConcept
+    value: float
+    unit: CodedConcept
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding; ``segment`` is the number of the segment that delineates it, ``probability`` in 0..1."""
+
+    concept: CodedConcept
+    measurements: tuple[Measurement, ...] = ()
+    probability: float | None = None
+    segment: int | None = None
+    site: CodedConcept | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Description of one segment (PS3.3 C.8.20.4). ``number`` counts from 1 without gaps."""
+
+    number: int
+    label: str
+    category: CodedConcept
+    type: CodedConcept
+    anatomic_region: CodedConcept | None = None
+    colour_rgb: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """Segments as one label map on the input grid: uint8 (k, r, c), 0 is background, n is segment number n."""
+
+    segments: tuple[Segment, ...]
+    label_map: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class AlgorithmIdentification:
+    """TID 4019, and what Contributing Equipment says of the algorithm."""
+
+    name: str
+    version: str
+    family: CodedConcept
+    manufacturer: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why there is no evaluation: a stable code and a sentence that a physician understands."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceResult:
+    """What one run of a model says about one input."""
+
+    outcome: Outcome
+    findings: tuple[Finding, ...] = ()
+    segmentation: Segmentation | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultObject:
+    """A written and durable DICOM object."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    modality: str
+    storage_key: str
+    sha256: str
+    size: int

@@ -1,0 +1,171 @@
+"""What was received: instances, series, and the volume a series becomes."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+# A header value as the catalogue keeps it (JSON): DS and IS as numbers, multi-valued attributes as tuples/lists.
+Value = str | int | float | None | list["Value"]
+
+
+@dataclass(frozen=True, slots=True)
+class SopRef:
+    """A reference to a SOP Instance, or to one frame of it (``frame`` counts from 1, as in DICOM)."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The header facts of one received SOP Instance. ``attributes`` maps DICOM keywords to values."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+
+    def text(self, keyword: str) -> str:
+        """The attribute as text, empty where it is absent."""
+        value = self.attributes.get(keyword)
+        return "" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """An instance with where its bytes lie. ``sha256`` is over the encoded data set without file meta information.
+
+    ``variant`` is 0 for the first bytes received under this SOP Instance UID; other bytes under the same UID are kept
+    beside it as 1, 2, ... and never used for inference.
+    """
+
+    instance: Instance
+    storage_key: str
+    size: int
+    sha256: str
+    calling_ae: str
+    received_at: datetime
+    association_id: str | None = None
+    variant: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """Where an object (a DICOM Part 10 file) can be read: ``length`` bytes at ``offset`` of the file ``path``."""
+
+    path: str
+    offset: int
+    length: int
+
+
+class SeriesState(enum.StrEnum):
+    RECEIVING = "RECEIVING"
+    CLOSED = "CLOSED"
+
+
+class CloseReason(enum.StrEnum):
+    """Which evidence closed a series."""
+
+    ASSOCIATION_RELEASED = "association released and quiet period over"
+    QUIET = "quiet period over although an association is still open"
+    OPERATOR = "an operator's word"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSeries:
+    """A series in state RECEIVING, with the evidence for its completeness."""
+
+    series_id: int
+    study_instance_uid: str
+    series_instance_uid: str
+    revision: int
+    instances: int
+    last_instance_at: datetime
+    open_associations: int
+    last_association_ended_at: datetime | None
+    calling_ae: str
+    modality: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    reason: CloseReason
+    evidence: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A closed series: its instances (variant 0), in the order of their Instance Number."""
+
+    series_id: int
+    study_instance_uid: str
+    series_instance_uid: str
+    revision: int
+    accession_number: str
+    calling_ae: str
+    instances: tuple[StoredInstance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A regular grid of voxels in the patient.
+
+    Attributes:
+        shape: (slices k, rows r, columns c).
+        affine: 4 x 4 float64; maps (k, r, c, 1) to patient coordinates in mm, DICOM's LPS (PS3.3 C.7.6.2.1.1);
+            an index points at the centre of a voxel.
+        frame_of_reference_uid: empty where the source has none.
+        sources: the image (or frame) that each slice k came from.
+    """
+
+    shape: tuple[int, int, int]
+    affine: npt.NDArray[np.float64]
+    frame_of_reference_uid: str
+    sources: tuple[SopRef, ...]
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Distance in mm between voxel centres along (k, r, c)."""
+        k, r, c = (float(np.linalg.norm(self.affine[:3, axis])) for axis in range(3))
+        return k, r, c
+
+    @property
+    def voxel_volume_ml(self) -> float:
+        """Volume of a voxel in millilitres."""
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """The pixels of a series on a regular grid.
+
+    Attributes:
+        array: float32 of shape (k, r, c), after the modality LUT (HU for CT), MONOCHROME1 inverted to MONOCHROME2.
+        grid: its geometry.
+        modality: DICOM Modality (0008,0060).
+    """
+
+    array: npt.NDArray[np.float32]
+    grid: Grid
+    modality: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.grid.shape
+
+    @property
+    def affine(self) -> npt.NDArray[np.float64]:
+        return self.grid.affine
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        return self.grid.spacing

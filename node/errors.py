@@ -1,0 +1,250 @@
+"""The one tree of errors.
+
+AinodeError
+├── ConfigurationError            every problem of a configuration at once (exit code 78)
+├── ReceiveError                  carries the DIMSE status that the sender is answered
+│   ├── OutOfResources            A700  disk or quota
+│   ├── DataSetMismatch           A900  data set does not match the SOP class or UID of the command
+│   ├── InvalidUid                C001  a UID that is no UID (PS3.5 section 9)
+│   ├── UndecodableDataSet        C002  the data set cannot be parsed
+│   └── IncompleteDataSet         C003  a mandatory attribute is absent
+├── StoreError
+│   ├── StoreUnavailable          write, flush or rename failed (retryable)
+│   └── ObjectMissing             a row points at bytes that are not there
+├── InputError                    the model cannot judge this input: outcome NOT EVALUABLE, never a retry
+│   ├── NoPixelData
+│   ├── UndecodablePixelData
+│   ├── UnsupportedImage
+│   └── GeometryError
+│       ├── MissingSlices, UnevenSpacing, DuplicateSlices, MixedOrientation,
+│       └── GantryTilt, SeveralAcquisitions, MixedImages
+├── ModelError
+│   ├── InvalidModelPackage
+│   ├── WeightsDigestMismatch
+│   └── InvalidModelOutput
+├── InferenceError                one attempt is lost, the worker is not
+│   ├── InferenceTimeout, WorkerLost, DeviceOutOfMemory (retryable)
+│   └── JobCanceled
+├── ResultError
+│   └── ResultVerificationFailed  a written object did not survive its own re-reading
+├── DeliveryError
+│   ├── DestinationUnreachable, AssociationRejected, StoreRefused, CommitmentTimeout (retryable)
+│   ├── CommitmentFailed          (retryable: what failed is sent again)
+│   └── SopClassRefused           the destination does not take this SOP class
+└── OperationError
+    ├── NotFound
+    └── InvalidTransition
+
+Messages and details never contain patient data: UIDs, numbers and technical words only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+
+class AinodeError(Exception):
+    """Root of the tree. ``code`` is stable and machine-readable, ``details`` explain it without patient data."""
+
+    code: ClassVar[str] = "AinodeError"
+    retryable: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        cls.code = cls.__name__
+
+    def __init__(self, message: str = "", **details: object) -> None:
+        super().__init__(message or self.code)
+        self.message = message or self.code
+        self.details: Mapping[str, object] = details
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross the pipe from the inference child: keep the details.
+        return (_rebuild, (type(self), self.message, dict(self.details)))
+
+
+def _rebuild(kind: type[AinodeError], message: str, details: dict[str, object]) -> AinodeError:
+    error = kind.__new__(kind)
+    AinodeError.__init__(error, message, **details)
+    return error
+
+
+class ConfigurationError(AinodeError):
+    """All problems of one configuration, each as (key path, problem)."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{path}: {problem}" for path, problem in problems))
+        self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (ConfigurationError, (self.problems,))
+
+
+class ReceiveError(AinodeError):
+    """An instance is not accepted; the sender is answered ``dimse_status`` (PS3.4 Table B.2-1)."""
+
+    dimse_status: ClassVar[int] = 0xC000
+
+
+class OutOfResources(ReceiveError):
+    dimse_status = 0xA700
+
+
+class DataSetMismatch(ReceiveError):
+    dimse_status = 0xA900
+
+
+class InvalidUid(ReceiveError):
+    dimse_status = 0xC001
+
+
+class UndecodableDataSet(ReceiveError):
+    dimse_status = 0xC002
+
+
+class IncompleteDataSet(ReceiveError):
+    dimse_status = 0xC003
+
+
+class StoreError(AinodeError):
+    pass
+
+
+class StoreUnavailable(StoreError):
+    retryable = True
+
+
+class ObjectMissing(StoreError):
+    pass
+
+
+class InputError(AinodeError):
+    """The input does not fit: the outcome is NOT EVALUABLE and ``message`` is the reason a physician reads."""
+
+
+class NoPixelData(InputError):
+    pass
+
+
+class UndecodablePixelData(InputError):
+    pass
+
+
+class UnsupportedImage(InputError):
+    pass
+
+
+class GeometryError(InputError):
+    pass
+
+
+class MissingSlices(GeometryError):
+    pass
+
+
+class UnevenSpacing(GeometryError):
+    pass
+
+
+class DuplicateSlices(GeometryError):
+    pass
+
+
+class MixedOrientation(GeometryError):
+    pass
+
+
+class GantryTilt(GeometryError):
+    pass
+
+
+class SeveralAcquisitions(GeometryError):
+    pass
+
+
+class MixedImages(GeometryError):
+    """Images of one series differ in size, spacing or photometric interpretation."""
+
+
+class ModelError(AinodeError):
+    pass
+
+
+class InvalidModelPackage(ModelError):
+    pass
+
+
+class WeightsDigestMismatch(ModelError):
+    pass
+
+
+class InvalidModelOutput(ModelError):
+    """A model returned what no result can be made of; ``details['field']`` names it."""
+
+
+class InferenceError(AinodeError):
+    retryable = True
+
+
+class InferenceTimeout(InferenceError):
+    pass
+
+
+class WorkerLost(InferenceError):
+    """The process that ran the job died (crash, kill, power)."""
+
+
+class DeviceOutOfMemory(InferenceError):
+    pass
+
+
+class JobCanceled(InferenceError):
+    retryable = False
+
+
+class ResultError(AinodeError):
+    pass
+
+
+class ResultVerificationFailed(ResultError):
+    pass
+
+
+class DeliveryError(AinodeError):
+    retryable = True
+
+
+class DestinationUnreachable(DeliveryError):
+    pass
+
+
+class AssociationRejected(DeliveryError):
+    pass
+
+
+class StoreRefused(DeliveryError):
+    """The destination answered a C-STORE with a failure; ``details['status']`` is its DIMSE status."""
+
+
+class SopClassRefused(DeliveryError):
+    retryable = False
+
+
+class CommitmentFailed(DeliveryError):
+    pass
+
+
+class CommitmentTimeout(DeliveryError):
+    pass
+
+
+class OperationError(AinodeError):
+    pass
+
+
+class NotFound(OperationError):
+    pass
+
+
+class InvalidTransition(OperationError):
+    pass

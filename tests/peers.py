@@ -1,0 +1,46 @@
+"""What tests need from the machine: real programs, real data, free ports. Absent: skip with the reason; in CI: fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+# Debian keeps servers outside a user's PATH.
+SERVER_FOLDERS = ("/usr/sbin", "/usr/local/sbin", *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))))
+
+
+def absent(reason: str) -> None:
+    """Skip the test with its reason; in CI nothing may be missing."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"missing in CI: {reason}")
+    pytest.skip(reason)
+
+
+def require_program(name: str) -> str:
+    """The path of an installed program."""
+    path = shutil.which(name) or shutil.which(name, path=os.pathsep.join(SERVER_FOLDERS))
+    if path is None:
+        absent(f"{name} is not installed")
+    assert path is not None
+    return path
+
+
+def data_dir(name: str) -> Path:
+    """A folder of the real data (``AINODE_DATA``, else ``../shared/data``)."""
+    root = Path(os.environ.get("AINODE_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not (root / name).is_dir():
+        absent(f"real data {name} is not there (AINODE_DATA)")
+    return root / name
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
