@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,15 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def run_program(command: list[str], check: bool = True, timeout_s: float = 120) -> str:
+    """Run a real peer's program to its end; what it printed on both outputs.
+
+    Raises:
+        AssertionError: it failed, and ``check`` is set.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0 or not check, printed
+    return printed
