@@ -1,0 +1,198 @@
+"""The record of associations, studies, series and instances (``ports.Catalogue``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, func, insert, select, update
+
+from node.database import instance_rows
+from node.database.job_rows import insert_job
+from node.database.plain import condition_to_plain
+from node.database.statements import insert_new
+from node.database.tables import admission, alert, association, series, series_association, study
+from node.database.unit_of_work import UnitOfWork
+from node.domain.admission import Admission
+from node.domain.job import NewJob
+from node.domain.study import Closure, OpenSeries, Series, SeriesState, StoredInstance, Value
+from node.errors import NotFound
+from node.ports import Clock, Recorded
+
+
+class SqlCatalogue:
+    """``max_attempts`` is the budget of the jobs that closing a series makes."""
+
+    def __init__(self, engine: Engine, clock: Clock, max_attempts: int = 3) -> None:
+        self._work = UnitOfWork(engine)
+        self._clock = clock
+        self._max_attempts = max_attempts
+
+    def open_association(
+        self, association_id: str, calling_ae: str, called_ae: str, peer_host: str, receiver: str
+    ) -> None:
+        values = {
+            "id": association_id,
+            "calling_ae": calling_ae,
+            "called_ae": called_ae,
+            "peer_host": peer_host,
+            "receiver": receiver,
+            "opened_at": self._clock.now(),
+        }
+        self._work.write(lambda connection: connection.execute(insert(association).values(**values)))
+
+    def end_association(self, association_id: str, how: str) -> None:
+        still_open = and_(association.c.id == association_id, association.c.ended_at.is_(None))
+        ended = update(association).where(still_open).values(ended_at=self._clock.now(), how=how)
+        self._work.write(lambda connection: connection.execute(ended))
+
+    def end_associations_of(self, receiver: str) -> int:
+        still_open = and_(association.c.receiver == receiver, association.c.ended_at.is_(None))
+        ended = update(association).where(still_open).values(ended_at=self._clock.now(), how="lost")
+        return self._work.write(lambda connection: connection.execute(ended).rowcount)
+
+    def classify(self, sop_instance_uid: str, sha256: str) -> Recorded:
+        with self._work.read() as connection:
+            return instance_rows.classify(instance_rows.variants(connection, sop_instance_uid), sha256)
+
+    def record(self, stored: StoredInstance) -> Recorded:
+        return self._work.write(lambda connection: self._record(connection, stored))
+
+    def _record(self, connection: Connection, stored: StoredInstance) -> Recorded:
+        """Two associations at once: one of them loses the race for (SOP Instance UID, variant) and looks again."""
+        known = instance_rows.variants(connection, stored.instance.sop_instance_uid)
+        recorded = instance_rows.classify(known, stored.sha256)
+        if recorded is Recorded.DUPLICATE:
+            return recorded
+        variant = max(known, default=-1) + 1
+        series_id = instance_rows.count_in_series(connection, stored, counts=recorded is Recorded.NEW)
+        instance_rows.insert_instance(connection, series_id, stored, variant)
+        if stored.association_id is not None:
+            _link(connection, series_id, stored.association_id)
+        if recorded is Recorded.CONFLICT:
+            self._alert(connection, "instance_conflict", stored.instance.sop_instance_uid, _conflict(stored, variant))
+        return recorded
+
+    def open_series(self) -> Sequence[OpenSeries]:
+        with self._work.read() as connection:
+            return [OpenSeries(**row._mapping) for row in connection.execute(OPEN_SERIES)]
+
+    def series(self, series_id: int) -> Series:
+        columns = (series.c.study_instance_uid, series.c.series_instance_uid, series.c.revision, series.c.calling_ae)
+        statement = select(*columns, study.c.accession_number).join(study).where(series.c.id == series_id)
+        with self._work.read() as connection:
+            row = connection.execute(statement).first()
+            if row is None:
+                raise NotFound(f"no series {series_id}")
+            instances = instance_rows.instances_of(connection, series.c.id == series_id)
+        return Series(series_id=series_id, instances=tuple(instances), **row._mapping)
+
+    def instances(self, study_instance_uid: str, series_instance_uids: Sequence[str]) -> Sequence[StoredInstance]:
+        wanted = and_(
+            series.c.study_instance_uid == study_instance_uid,
+            series.c.series_instance_uid.in_(series_instance_uids),
+        )
+        with self._work.read() as connection:
+            return instance_rows.instances_of(connection, wanted)
+
+    def close_series(
+        self, series_id: int, revision: int, closure: Closure, admissions: Sequence[Admission], jobs: Sequence[NewJob]
+    ) -> bool:
+        """As in the port; where the evidence counts ``instances``, an instance that came later moves the series on."""
+        return self._work.write(
+            lambda connection: self._close(connection, series_id, revision, closure, admissions, jobs)
+        )
+
+    def _close(
+        self,
+        connection: Connection,
+        series_id: int,
+        revision: int,
+        closure: Closure,
+        admissions: Sequence[Admission],
+        jobs: Sequence[NewJob],
+    ) -> bool:
+        now = self._clock.now()
+        as_judged = [series.c.id == series_id, series.c.revision == revision, series.c.state == SeriesState.RECEIVING]
+        if "instances" in closure.evidence:
+            as_judged.append(series.c.instances == closure.evidence["instances"])
+        closed = update(series).where(*as_judged)
+        closed = closed.values(
+            state=SeriesState.CLOSED, closed_at=now, close_reason=closure.reason, close_evidence=dict(closure.evidence)
+        )
+        study_uid = connection.execute(closed.returning(series.c.study_instance_uid)).scalar()
+        if study_uid is None:
+            return False
+        connection.execute(update(study).where(study.c.study_instance_uid == study_uid).values(updated_at=now))
+        rows = [_admission_values(each) for each in admissions]
+        if rows:
+            place = {"series_id": series_id, "revision": revision, "decided_at": now}
+            connection.execute(insert(admission), [place | row for row in rows])
+        for new in jobs:
+            insert_job(connection, new, now, self._max_attempts)
+        return True
+
+    def raise_alert(self, kind: str, subject: str, detail: Mapping[str, Value]) -> None:
+        """``detail['study_instance_uid']``, where given, ties the alert to its study."""
+        self._work.write(lambda connection: self._alert(connection, kind, subject, detail))
+
+    def _alert(self, connection: Connection, kind: str, subject: str, detail: Mapping[str, Value]) -> None:
+        values = {
+            "kind": kind,
+            "subject": subject,
+            "study_instance_uid": detail.get("study_instance_uid"),
+            "detail": dict(detail),
+            "raised_at": self._clock.now(),
+        }
+        connection.execute(insert(alert).values(**values))
+
+
+OPEN_SERIES = (
+    select(
+        series.c.id.label("series_id"),
+        series.c.study_instance_uid,
+        series.c.series_instance_uid,
+        series.c.revision,
+        series.c.instances,
+        series.c.last_instance_at,
+        (func.count(association.c.id) - func.count(association.c.ended_at)).label("open_associations"),
+        func.max(association.c.ended_at).label("last_association_ended_at"),
+        series.c.calling_ae,
+        series.c.modality,
+    )
+    .outerjoin(series_association, series_association.c.series_id == series.c.id)
+    .outerjoin(association, association.c.id == series_association.c.association_id)
+    .where(series.c.state == SeriesState.RECEIVING)
+    .group_by(series.c.id)
+    .order_by(series.c.id)
+)
+
+
+def _link(connection: Connection, series_id: int, association_id: str) -> None:
+    """An association that was never recorded is no reason to refuse its images."""
+    known = select(association.c.id).where(association.c.id == association_id)
+    if connection.execute(known).first() is not None:
+        values = {"series_id": series_id, "association_id": association_id}
+        insert_new(connection, series_association, ("series_id", "association_id"), values)
+
+
+def _conflict(stored: StoredInstance, variant: int) -> dict[str, Value]:
+    return {
+        "study_instance_uid": stored.instance.study_instance_uid,
+        "series_instance_uid": stored.instance.series_instance_uid,
+        "variant": variant,
+        "calling_ae": stored.calling_ae,
+        "storage_key": stored.storage_key,
+    }
+
+
+def _admission_values(each: Admission) -> dict[str, Any]:
+    return {
+        "model": each.model,
+        "model_version": each.model_version,
+        "verdict": each.verdict,
+        "conditions": [condition_to_plain(condition) for condition in each.conditions],
+        "route": each.route,
+        "priority": each.priority,
+        "destinations": list(each.destinations),
+    }

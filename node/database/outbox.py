@@ -1,0 +1,176 @@
+"""Results on their way and their commitments (``ports.Outbox``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine, Select, and_, select, update
+
+from node.database import commitments
+from node.database.delivery_rows import (
+    DELIVERIES,
+    RELEASED,
+    SEND_ORDER,
+    change_held,
+    delivery_from_row,
+    failed,
+    is_due,
+)
+from node.database.tables import delivery, job, result
+from node.database.unit_of_work import UnitOfWork
+from node.domain.delivery import CommitmentReport, Delivery, DeliveryState
+from node.domain.retry import RetryPolicy
+from node.errors import AinodeError, InvalidTransition, NotFound
+from node.ports import Clock
+
+# STORED too: a destination that lost what it had stored is sent it again by an operator.
+RETRIED_BY_HAND = frozenset({DeliveryState.FAILED, DeliveryState.CANCELED, DeliveryState.STORED})
+
+RESEND = RetryPolicy()
+
+
+class SqlOutbox:
+    """``resend`` says how soon an object is sent again that was stored but not committed."""
+
+    def __init__(self, engine: Engine, clock: Clock, resend: RetryPolicy = RESEND) -> None:
+        self._work = UnitOfWork(engine)
+        self._clock = clock
+        self._resend = resend
+
+    def claim(self, destination: str, owner: str, lease_s: float, limit: int = 50) -> Sequence[Delivery]:
+        now = self._clock.now()
+        # Looked at first without the right to write: an idle sender must not hold up the receivers.
+        with self._work.read() as connection:
+            if connection.execute(_most_urgent(destination, now)).first() is None:
+                return []
+        return self._work.write(lambda connection: _claim(connection, destination, owner, lease_s, limit, now))
+
+    def renew(self, deliveries: Sequence[Delivery], lease_s: float) -> bool:
+        now = self._clock.now()
+        until = {"lease_until": now + timedelta(seconds=lease_s)}
+        return self._work.write(
+            lambda connection: sum(change_held(connection, one, now, until) for one in deliveries) > 0
+        )
+
+    def stored(self, delivery: Delivery) -> bool:
+        changes = {**RELEASED, "state": DeliveryState.STORED, "error_code": None, "error": None}
+        now = self._clock.now()
+        return self._work.write(lambda connection: change_held(connection, delivery, now, changes))
+
+    def fail(self, delivery: Delivery, error: AinodeError, retry_after_s: float | None) -> bool:
+        now = self._clock.now()
+        changes = failed(error, retry_after_s, now)
+        return self._work.write(lambda connection: change_held(connection, delivery, now, changes))
+
+    def uncommitted(self, destination: str) -> Sequence[Delivery]:
+        waiting = and_(
+            delivery.c.destination == destination,
+            delivery.c.state == DeliveryState.STORED,
+            delivery.c.transaction_uid.is_(None),
+        )
+        with self._work.read() as connection:
+            rows = connection.execute(DELIVERIES.where(waiting).order_by(delivery.c.id))
+            return [delivery_from_row(row) for row in rows]
+
+    def request_commitment(self, transaction_uid: str, deliveries: Sequence[Delivery], expires_at: datetime) -> None:
+        now = self._clock.now()
+        self._work.write(
+            lambda connection: commitments.request(connection, transaction_uid, deliveries, expires_at, now)
+        )
+
+    def withdraw_commitment(self, transaction_uid: str) -> None:
+        self._work.write(lambda connection: commitments.end_requests(connection, [transaction_uid]))
+
+    def apply_report(self, report: CommitmentReport) -> bool:
+        now = self._clock.now()
+        return self._work.write(lambda connection: commitments.apply(connection, report, self._resend, now))
+
+    def expire_commitments(self) -> int:
+        now = self._clock.now()
+        with self._work.read() as connection:
+            if not commitments.overdue(connection, now):
+                return 0
+        return self._work.write(
+            lambda connection: commitments.end_requests(connection, commitments.overdue(connection, now))
+        )
+
+    def rescue(self) -> int:
+        now = self._clock.now()
+        lost = and_(delivery.c.state == DeliveryState.IN_PROGRESS, delivery.c.lease_until <= now)
+        with self._work.read() as connection:
+            if connection.execute(select(delivery.c.id).where(lost).limit(1)).first() is None:
+                return 0
+        changes = {**RELEASED, "state": DeliveryState.SCHEDULED, "run_after": now, "updated_at": now}
+        return self._work.write(
+            lambda connection: connection.execute(update(delivery).where(lost).values(**changes)).rowcount
+        )
+
+    def get(self, delivery_id: int) -> Delivery:
+        with self._work.read() as connection:
+            return _get(connection, delivery_id)
+
+    def retry(self, delivery_id: int) -> None:
+        """FAILED, CANCELED or STORED -> SCHEDULED with a fresh budget of attempts.
+
+        Raises:
+            NotFound, InvalidTransition
+        """
+        self._work.write(lambda connection: _retry(connection, delivery_id, self._clock.now()))
+
+
+def _most_urgent(destination: str, now: datetime) -> Select[int]:
+    """The job whose deliveries to this destination are next; with one locked job, two senders never share one."""
+    return (
+        select(job.c.id)
+        .join(delivery, delivery.c.job_id == job.c.id)
+        .where(is_due(destination, now))
+        .order_by(job.c.priority, delivery.c.run_after, job.c.id)
+        .limit(1)
+    )
+
+
+def _claim(
+    connection: Connection, destination: str, owner: str, lease_s: float, limit: int, now: datetime
+) -> list[Delivery]:
+    job_id = connection.execute(_most_urgent(destination, now).with_for_update(of=job, skip_locked=True)).scalar()
+    if job_id is None:
+        return []
+    due = and_(delivery.c.job_id == job_id, is_due(destination, now))
+    chosen = select(delivery.c.id).join(result).where(due).order_by(*SEND_ORDER).limit(limit)
+    ids = connection.execute(chosen.with_for_update(of=delivery)).scalars().all()
+    claimed = update(delivery).where(delivery.c.id.in_(ids), is_due(destination, now))
+    connection.execute(
+        claimed.values(
+            state=DeliveryState.IN_PROGRESS,
+            attempt=delivery.c.attempt + 1,
+            owner=owner,
+            lease_until=now + timedelta(seconds=lease_s),
+            updated_at=now,
+        )
+    )
+    rows = connection.execute(DELIVERIES.where(delivery.c.id.in_(ids)).order_by(*SEND_ORDER))
+    return [delivery_from_row(row) for row in rows]
+
+
+def _get(connection: Connection, delivery_id: int) -> Delivery:
+    row = connection.execute(DELIVERIES.where(delivery.c.id == delivery_id)).first()
+    if row is None:
+        raise NotFound(f"no delivery {delivery_id}")
+    return delivery_from_row(row)
+
+
+def _retry(connection: Connection, delivery_id: int, now: datetime) -> None:
+    found = connection.execute(select(delivery.c.state).where(delivery.c.id == delivery_id).with_for_update()).scalar()
+    if found is None:
+        raise NotFound(f"no delivery {delivery_id}")
+    if found not in RETRIED_BY_HAND:
+        raise InvalidTransition(f"delivery {delivery_id} is {found}; only a failed or stored one is sent again")
+    changes = {
+        **RELEASED,
+        "state": DeliveryState.SCHEDULED,
+        "max_attempts": delivery.c.attempt + delivery.c.budget,
+        "run_after": now,
+        "updated_at": now,
+    }
+    connection.execute(update(delivery).where(delivery.c.id == delivery_id).values(**changes))

@@ -1,0 +1,56 @@
+"""What a model said, as plain JSON: as the job table keeps it and as commands print it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from node.domain.admission import Condition
+from node.domain.result import CodedConcept, Finding, Measurement, Reason
+
+
+def findings_to_plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """``concept`` and ``unit`` as a reader says them; their codes beside them."""
+    return [
+        {
+            "concept": finding.concept.meaning,
+            "probability": finding.probability,
+            "measurements": [_measurement(measurement) for measurement in finding.measurements],
+            "segment": finding.segment,
+            "site": None if finding.site is None else finding.site.meaning,
+            "code": _code(finding.concept),
+        }
+        for finding in findings
+    ]
+
+
+def _measurement(measurement: Measurement) -> dict[str, Any]:
+    return {
+        "concept": measurement.concept.meaning,
+        "value": measurement.value,
+        "unit": measurement.unit.value,
+        "code": _code(measurement.concept),
+        "unit_code": _code(measurement.unit),
+    }
+
+
+def _code(concept: CodedConcept) -> dict[str, str]:
+    return {"value": concept.value, "scheme": concept.scheme, "meaning": concept.meaning}
+
+
+def reason_to_plain(reason: Reason | None) -> dict[str, str] | None:
+    return None if reason is None else {"code": reason.code, "text": reason.text}
+
+
+def reason_from_plain(plain: Mapping[str, str] | None) -> Reason | None:
+    return None if plain is None else Reason(plain["code"], plain["text"])
+
+
+def condition_to_plain(condition: Condition) -> dict[str, Any]:
+    return {
+        "name": condition.name,
+        "kind": condition.kind,
+        "wanted": condition.wanted,
+        "found": condition.found,
+        "met": condition.met,
+    }

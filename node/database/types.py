@@ -1,0 +1,76 @@
+"""Column types that make the two databases agree on times, text from outside and JSON."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+# SQLite counts row ids by itself only in a column that is declared INTEGER.
+RowId: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in, an aware datetime in UTC out. SQLite keeps no time zone: there the column holds UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without its zone")
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class SafeText(TypeDecorator[str]):
+    """Text of any length and content, without the two things that PostgreSQL refuses: NUL and lone surrogates."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable_text(value)
+
+
+class SafeJson(TypeDecorator[Any]):
+    """A JSON document; what JSON or PostgreSQL cannot hold is replaced as in ``storable``. None is SQL's NULL."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return storable(value)
+
+
+def storable_text(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def storable(value: Any) -> Any:
+    """``value`` as plain JSON: sequences as lists, numbers of any library as numbers, NaN and infinities as null."""
+    match value:
+        case None | bool():
+            return value
+        case Mapping():
+            return {storable_text(str(key)): storable(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [storable(item) for item in value]
+        case numbers.Integral():
+            return int(value)
+        case numbers.Real():
+            return float(value) if math.isfinite(value) else None
+        case _:
+            return storable_text(str(value))

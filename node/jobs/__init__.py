@@ -1,0 +1,1 @@
+"""The job table: enqueue, claim, save if still mine, rescue."""

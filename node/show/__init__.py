@@ -1,0 +1,1 @@
+"""What people see: the read-only queries, health, metrics."""

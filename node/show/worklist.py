@@ -1,0 +1,263 @@
+"""What was received, what became of it and why: read-only queries for commands and pages.
+
+Answers are plain dicts with CONTRACT's keys; times are aware datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, or_, select
+
+from node.database.tables import admission, alert, delivery, job, result, role, series, study
+from node.database.unit_of_work import UnitOfWork
+from node.domain.delivery import DeliveryState
+from node.domain.job import JobState
+from node.errors import NotFound
+from node.ports import Clock
+from node.show import outcome
+from node.show.documents import Document, job_document, series_document, study_document, why_document
+from node.show.outcome import Finality, StudyRows
+
+STALE_AFTER = timedelta(seconds=10)
+
+
+class Worklist:
+    """``committing`` names the destinations that are asked for storage commitment; None means every one."""
+
+    def __init__(self, engine: Engine, clock: Clock, committing: Collection[str] | None = None) -> None:
+        self._work = UnitOfWork(engine)
+        self._clock = clock
+        self._committing = committing
+
+    # ------------------------------------------------------------ jobs and deliveries
+
+    def jobs(self, state: str | None = None, study: str | None = None, limit: int = 100) -> list[Document]:
+        """The newest first."""
+        statement = _chosen(select(job), (job.c.state, state), (job.c.study_instance_uid, study))
+        with self._work.read() as connection:
+            return [job_document(row) for row in _rows(connection, statement.order_by(job.c.id.desc()).limit(limit))]
+
+    def job(self, job_id: int) -> Document:
+        """One job with everything about it.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        with self._work.read() as connection:
+            rows = _rows(connection, select(job).where(job.c.id == job_id))
+            if not rows:
+                raise NotFound(f"no job {job_id}")
+            return {
+                **job_document(rows[0]),
+                "findings": rows[0]["findings"] or [],
+                "objects": _rows(connection, RESULTS.where(result.c.job_id == job_id)),
+                "deliveries": _rows(connection, DELIVERIES.where(delivery.c.job_id == job_id)),
+                "provenance": rows[0]["provenance"] or {},
+            }
+
+    def deliveries(self, state: str | None = None, study: str | None = None, limit: int = 100) -> list[Document]:
+        """The newest first."""
+        statement = _chosen(DELIVERIES, (delivery.c.state, state), (job.c.study_instance_uid, study))
+        with self._work.read() as connection:
+            return _rows(connection, statement.order_by(None).order_by(delivery.c.id.desc()).limit(limit))
+
+    def counts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """How many jobs and how many deliveries there are in each state."""
+        with self._work.read() as connection:
+            return (
+                _counted(connection, job.c.state, [state.value for state in JobState]),
+                _counted(connection, delivery.c.state, [state.value for state in DeliveryState]),
+            )
+
+    # ------------------------------------------------------------ studies
+
+    def studies(self, limit: int = 100) -> list[Document]:
+        """The newest first."""
+        newest = select(study).order_by(study.c.received_at.desc(), study.c.study_instance_uid).limit(limit)
+        with self._work.read() as connection:
+            rows = _rows(connection, newest)
+            about = self._about(connection, [row["study_instance_uid"] for row in rows])
+        return [study_document(row, about[row["study_instance_uid"]]) for row in rows]
+
+    def study(self, study_instance_uid: str) -> Document:
+        """One study with its series, jobs, results and deliveries.
+
+        Raises:
+            NotFound: nothing of it was received.
+        """
+        with self._work.read() as connection:
+            rows = _rows(connection, select(study).where(study.c.study_instance_uid == study_instance_uid))
+            if not rows:
+                raise NotFound(f"nothing of study {study_instance_uid} was received")
+            about = self._about(connection, [study_instance_uid])[study_instance_uid]
+            results = _rows(connection, RESULTS.where(job.c.study_instance_uid == study_instance_uid))
+        return {
+            **study_document(rows[0], about),
+            "patient": {key: rows[0][f"patient_{key}"] for key in ("id", "name", "birth_date", "sex")},
+            # What a list counts, this tells.
+            "series": [series_document(row) for row in about.series],
+            "jobs": [job_document(row) for row in about.jobs],
+            "results": results,
+            "deliveries": list(about.deliveries),
+        }
+
+    def series_ids(self, study_instance_uid: str) -> list[int]:
+        """Row ids of the study's series.
+
+        Raises:
+            NotFound: nothing of it was received.
+        """
+        with self._work.read() as connection:
+            wanted = select(series.c.id).where(series.c.study_instance_uid == study_instance_uid)
+            found = list(connection.execute(wanted.order_by(series.c.id)).scalars())
+        if not found:
+            raise NotFound(f"nothing of study {study_instance_uid} was received")
+        return found
+
+    def finality(self, study_instance_uid: str) -> Finality:
+        with self._work.read() as connection:
+            return outcome.finality(self._about(connection, [study_instance_uid])[study_instance_uid])
+
+    def why(self, study_or_accession: str) -> Document:
+        """Every judgement behind the study with this UID, or behind every study with this accession number.
+
+        Raises:
+            NotFound: there is none.
+        """
+        named = or_(study.c.study_instance_uid == study_or_accession, study.c.accession_number == study_or_accession)
+        with self._work.read() as connection:
+            rows = _rows(connection, select(study).where(named).order_by(study.c.received_at))
+            if not study_or_accession or not rows:
+                raise NotFound("no study has this UID or accession number")
+            about = self._about(connection, [row["study_instance_uid"] for row in rows])
+            alerts = {uid: _alerts(connection, uid, about[uid]) for uid in about}
+        return {
+            "studies": [
+                why_document(row, about[uid], alerts[uid]) for row in rows if (uid := row["study_instance_uid"])
+            ]
+        }
+
+    def _about(self, connection: Connection, study_uids: Sequence[str]) -> dict[str, StudyRows]:
+        found: dict[str, list[list[Document]]] = {uid: [[], [], [], []] for uid in study_uids}
+        statements = (
+            select(series).where(series.c.study_instance_uid.in_(study_uids)).order_by(series.c.id),
+            LATEST_ADMISSIONS.where(series.c.study_instance_uid.in_(study_uids)),
+            select(job).where(job.c.study_instance_uid.in_(study_uids)).order_by(job.c.id),
+            DELIVERIES.where(job.c.study_instance_uid.in_(study_uids)),
+        )
+        for part, statement in enumerate(statements):
+            for row in _rows(connection, statement):
+                found[row["study_instance_uid"]][part].append(row)
+        return {
+            uid: StudyRows(parts[0], parts[1], parts[2], parts[3], self._committing) for uid, parts in found.items()
+        }
+
+    # ------------------------------------------------------------ the node
+
+    def roles(self, now: datetime | None = None) -> dict[str, Document]:
+        """``up`` while one process of the role is alive; ``processes`` counts those that are."""
+        since = (now or self._clock.now()) - STALE_AFTER
+        with self._work.read() as connection:
+            rows = _rows(connection, select(role).order_by(role.c.role, role.c.host, role.c.instance))
+        found: dict[str, Document] = {}
+        for row in rows:
+            entry = found.setdefault(
+                row["role"], {"state": "stale", "processes": 0, "heartbeat_at": row["heartbeat_at"]}
+            )
+            entry["heartbeat_at"] = max(entry["heartbeat_at"], row["heartbeat_at"])
+            if row["heartbeat_at"] >= since:
+                entry["state"] = "up"
+                entry["processes"] += 1
+        return found
+
+    def devices(self, now: datetime | None = None) -> list[Document]:
+        """What living workers say of the device they run on."""
+        since = (now or self._clock.now()) - STALE_AFTER
+        alive = and_(role.c.role == "work", role.c.heartbeat_at >= since)
+        with self._work.read() as connection:
+            rows = _rows(connection, select(role).where(alive).order_by(role.c.host, role.c.instance))
+        return [{"host": row["host"], "worker": row["instance"], **row["detail"]} for row in rows]
+
+
+RESULTS = (
+    select(
+        result.c.id,
+        result.c.job_id.label("job"),
+        result.c.modality,
+        result.c.sop_class_uid,
+        result.c.sop_instance_uid,
+        result.c.series_instance_uid,
+        result.c.size,
+        result.c.sha256,
+        result.c.storage_key,
+        result.c.created_at,
+    )
+    .join(job, job.c.id == result.c.job_id)
+    .order_by(result.c.id)
+)
+
+DELIVERIES = (
+    select(
+        delivery.c.id,
+        delivery.c.destination,
+        delivery.c.state,
+        delivery.c.job_id.label("job"),
+        job.c.study_instance_uid,
+        result.c.modality,
+        result.c.sop_class_uid,
+        result.c.sop_instance_uid,
+        delivery.c.attempt,
+        delivery.c.max_attempts,
+        delivery.c.run_after,
+        delivery.c.transaction_uid,
+        delivery.c.error_code,
+        delivery.c.error,
+        delivery.c.created_at,
+        delivery.c.updated_at,
+    )
+    .join(result, result.c.id == delivery.c.result_id)
+    .join(job, job.c.id == delivery.c.job_id)
+    .order_by(delivery.c.id)
+)
+
+# A series that was reopened is not judged anew before it closes: until then its last judgement stands here.
+LATEST_REVISION = (
+    select(admission.c.series_id, func.max(admission.c.revision).label("revision"))
+    .group_by(admission.c.series_id)
+    .subquery()
+)
+LATEST_ADMISSIONS = (
+    select(admission, series.c.study_instance_uid, series.c.series_instance_uid)
+    .join(series, series.c.id == admission.c.series_id)
+    .join(
+        LATEST_REVISION,
+        and_(LATEST_REVISION.c.series_id == admission.c.series_id, LATEST_REVISION.c.revision == admission.c.revision),
+    )
+    .order_by(admission.c.series_id, admission.c.model, admission.c.id)
+)
+
+
+def _rows(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[Document]:
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def _chosen(
+    statement: Select[*tuple[Any, ...]], *wanted: tuple[ColumnElement[Any], str | None]
+) -> Select[*tuple[Any, ...]]:
+    return statement.where(*(column == value for column, value in wanted if value is not None))
+
+
+def _counted(connection: Connection, column: ColumnElement[str], states: Sequence[str]) -> dict[str, int]:
+    rows = connection.execute(select(column, func.count()).group_by(column))
+    found: dict[str, int] = {row[0]: row[1] for row in rows}
+    return {state: found.get(state, 0) for state in states}
+
+
+def _alerts(connection: Connection, study_uid: str, about: StudyRows) -> list[Document]:
+    subjects = [study_uid, *(row["series_instance_uid"] for row in about.series)]
+    of_study = or_(alert.c.study_instance_uid == study_uid, alert.c.subject.in_(subjects))
+    columns = (alert.c.id, alert.c.kind, alert.c.subject, alert.c.detail, alert.c.raised_at)
+    return _rows(connection, select(*columns).where(of_study).order_by(alert.c.id))
