@@ -1,0 +1,56 @@
+"""Which presentation contexts we accept, as data.
+
+Storage: pynetdicom's unrestricted storage service takes every abstract syntax that is a storage SOP class, private or
+unknown to it, and of the transfer syntaxes proposed the first. ``prefer_known`` therefore decides which is first.
+Everything is kept as it was sent: nothing is decoded or transcoded, so every transfer syntax is welcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydicom.uid import UID, ExplicitVRBigEndian
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
+
+UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
+
+
+def other_than_storage() -> list[PresentationContext]:
+    """Verification, and Storage Commitment with both roles.
+
+    A PACS that reports a commitment on an association of its own proposes to be the SCP there (PS3.4 J.3.3).
+    """
+    verification = _context(Verification)
+    commitment = _context(StorageCommitmentPushModel)
+    commitment.scu_role = True
+    commitment.scp_role = True
+    return [verification, commitment]
+
+
+def is_known(transfer_syntax_uid: str) -> bool:
+    """Whether the standard defines (or once defined) this transfer syntax (PS3.6 Annex A)."""
+    uid = UID(transfer_syntax_uid)
+    return not uid.is_private and uid.type == "Transfer Syntax"
+
+
+def prefer_known(contexts: Sequence[PresentationContext]) -> None:
+    """Order the proposed transfer syntaxes of each context, in place.
+
+    The standard's own stay in the order of the proposal, then come the retired big endian and what nobody knows.
+    """
+    for context in contexts:
+        context.transfer_syntax.sort(key=_rank)
+
+
+def _rank(transfer_syntax: object) -> int:
+    if transfer_syntax == ExplicitVRBigEndian:
+        return 1
+    return 0 if is_known(str(transfer_syntax)) else 2
+
+
+def _context(abstract_syntax: str) -> PresentationContext:
+    context = PresentationContext()
+    context.abstract_syntax = UID(abstract_syntax)
+    context.transfer_syntax = list(UNCOMPRESSED)
+    return context

@@ -1,0 +1,264 @@
+"""The Storage SCP: associations in, instances to the intake, answers out.
+
+Instances are collected by pynetdicom in files of the intake's incoming folder (chunked reception), so that memory
+does not grow with them. Handlers never raise: an exception in one would end the association without an answer and
+leave its file behind.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ABORT
+
+from node.config import ReceiveSection
+from node.errors import AinodeError, ReceiveError, UndecodableDataSet
+from node.ports import Catalogue
+from node.receive import contexts, peers
+from node.receive.associations import ABORTED, RELEASED, Associations, Link
+from node.receive.intake import Intake, Received
+from node.receive.leftovers import Leftovers, abort_on_unreadable_messages
+from node.receive.library import LibrarySettings
+from node.receive.status import SUCCESS, Answer, Status, answer_to
+from node.receive.transport import Server, acknowledge_at_once, listening_socket
+
+log = structlog.get_logger()
+
+MAXIMUM_PDU_LENGTH = 256 * 1024
+ACCEPT_POLL_S = 0.1
+# All committed; some or all failed (PS3.4 Table J.3-3).
+COMMITMENT_EVENT_TYPES = (1, 2)
+ABORT_WAIT_S = 5.0
+# Connections beyond the associations allowed, so that those can still be told why they are rejected.
+CONNECTIONS_PER_ASSOCIATION = 2
+
+
+class StorageScp:
+    """Receives for one process. ``receiver`` names it in the record, the same name after every restart.
+
+    Args:
+        config: address, allow list, limits and times.
+        ae_title: our own AE title.
+        intake: what takes each instance.
+        catalogue: told of each association that sends instances.
+        on_commitment: takes the event information of a storage commitment report that a PACS sends on an association of
+            its own; False for a transaction not known.
+        receiver: name of this receiver.
+        listener: a socket that is bound and listens already (several processes share one port); it becomes ours and
+            is closed by ``stop``. Without it the configured address is bound.
+    """
+
+    def __init__(
+        self,
+        config: ReceiveSection,
+        ae_title: str,
+        intake: Intake,
+        catalogue: Catalogue,
+        on_commitment: Callable[[Dataset], bool],
+        *,
+        receiver: str = "receiver",
+        listener: socket.socket | None = None,
+    ) -> None:
+        self._config = config
+        self._ae_title = ae_title
+        self._intake = intake
+        self._catalogue = catalogue
+        self._on_commitment = on_commitment
+        self._receiver = receiver
+        self._listener = listener
+        self._associations: Associations[Association] = Associations()
+        self._leftovers: dict[Association, Leftovers] = {}
+        self._server: Server | None = None
+        self._thread: threading.Thread | None = None
+        self._settings: LibrarySettings | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that we serve on (the port that was found where 0 was configured)."""
+        assert self._server is not None, "not started"
+        host, port = self._server.server_address[:2]
+        return str(host), int(port)
+
+    def start(self) -> None:
+        """Serve, in threads of this process.
+
+        Raises:
+            OSError: the address cannot be bound.
+            StoreUnavailable: there is no incoming folder.
+        """
+        incoming = self._intake.incoming()
+        self._catalogue.end_associations_of(self._receiver)
+        listener = self._listener or listening_socket(self._config.host, self._config.port)
+        self._settings = LibrarySettings.replace(str(incoming))
+        self._server = self._make_server(listener)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(ACCEPT_POLL_S,), name="storage-scp", daemon=True
+        )
+        self._thread.start()
+        log.info("receive.serving", port=self.address[1], receiver=self._receiver)
+
+    def stop(self, drain_s: float) -> None:
+        """Accept nothing more, let open associations finish for ``drain_s``, then abort them."""
+        if self._server is None or self._thread is None or self._settings is None:
+            return
+        self._server.shutdown()
+        self._thread.join()
+        if not self._associations.wait_until_none(drain_s):
+            for association in self._associations.all():
+                association.abort(block=False)
+            self._associations.wait_until_none(ABORT_WAIT_S)
+        self._settings.restore()
+        self._thread = self._settings = None
+        log.info("receive.stopped", receiver=self._receiver)
+
+    def _make_server(self, listener: socket.socket) -> Server:
+        entity = AE(ae_title=self._ae_title)
+        entity.maximum_pdu_size = MAXIMUM_PDU_LENGTH
+        entity.maximum_associations = self._config.max_associations
+        entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = self._config.timeout_s
+        return entity.make_server(  # type: ignore[return-value]
+            listener.getsockname(),
+            contexts=contexts.other_than_storage(),
+            server_class=Server,
+            evt_handlers=self._handlers(),
+            listener=listener,
+            timeout_s=self._config.timeout_s,
+            has_room=lambda: len(self._associations) < CONNECTIONS_PER_ASSOCIATION * self._config.max_associations,
+            opened=self._on_opened,
+            finished=self._on_finished,
+        )
+
+    def _handlers(self) -> list[Any]:
+        return [
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_RELEASED, self._on_released),
+            (evt.EVT_ACSE_RECV, self._on_primitive),
+            (evt.EVT_DIMSE_RECV, self._on_message),
+            (evt.EVT_DATA_RECV, _on_data),
+            (evt.EVT_DATA_SENT, _on_data),
+            (evt.EVT_C_ECHO, _on_echo),
+            (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_N_EVENT_REPORT, self._on_event_report),
+        ]
+
+    def _on_opened(self, association: Association, host: str) -> None:
+        self._associations.arrive(association, Link(host=host))
+        self._leftovers[association] = Leftovers()
+        abort_on_unreadable_messages(association)
+
+    def _on_requested(self, event: evt.Event) -> None:
+        """Decide about an association request; when in doubt it is rejected."""
+        try:
+            rejection = self._judge(event.assoc)
+        except Exception as error:  # noqa: BLE001  DIMSE handler: the edge of this process
+            log.error("receive.request_unreadable", error=type(error).__name__)
+            rejection = peers.Rejection.CALLING_AE_NOT_RECOGNISED
+        if rejection is not None:
+            log.warning("receive.rejected", reason=rejection.name, host=self._associations.of(event.assoc).host)
+            event.assoc.acse.send_reject(*rejection.value)
+            event.assoc.kill()
+
+    def _judge(self, association: Association) -> peers.Rejection | None:
+        request = association.requestor.primitive
+        assert request is not None
+        link = self._associations.of(association)
+        link.calling_ae, link.called_ae = request.calling_ae_title.strip(), request.called_ae_title.strip()
+        contexts.prefer_known(request.presentation_context_definition_list)
+        caller = peers.Caller(calling_ae=link.calling_ae, called_ae=link.called_ae, host=link.host)
+        return peers.reject(caller, self._ae_title, self._config.check_called_ae, self._config.allow)
+
+    def _on_released(self, event: evt.Event) -> None:
+        self._associations.of(event.assoc).ended = RELEASED
+
+    def _on_primitive(self, event: Any) -> None:
+        """An A-ABORT is somebody's decision; an A-P-ABORT says that the connection or the protocol broke."""
+        if isinstance(event.primitive, A_ABORT):
+            self._associations.of(event.assoc).ended = ABORTED
+
+    def _on_finished(self, association: Association) -> None:
+        link = self._associations.of(association)
+        try:
+            self._leftovers.pop(association).remove(association)
+            link.record_end(self._catalogue)
+        except Exception as error:  # noqa: BLE001  edge: the record may be out of reach; the next start ends it
+            log.error("receive.end_not_recorded", association=link.id, error=type(error).__name__)
+        finally:
+            self._associations.leave(association)
+        if link.recorded:
+            log.info("receive.association_ended", association=link.id, how=link.ended, instances=link.instances)
+
+    def _on_message(self, event: Any) -> None:
+        self._leftovers[event.assoc].arrived(event.message)
+
+    def _on_store(self, event: evt.Event) -> Dataset:
+        """C-STORE. Success is answered only when the instance is durable in the store and in the record."""
+        try:
+            link = self._associations.of(event.assoc)
+            received = _received(event, link)
+            self._leftovers[event.assoc].served(received.path)
+            link.record(self._catalogue, self._receiver)
+            self._intake.take(received)
+            link.instances += 1
+            return _status(SUCCESS)
+        except Exception as error:  # noqa: BLE001  DIMSE handler: the sender gets a failure, the process goes on
+            return _status(_refusal(error))
+
+    def _on_event_report(self, event: evt.Event) -> tuple[int, None]:
+        """N-EVENT-REPORT of Storage Commitment, on an association that the PACS opened."""
+        try:
+            if event.event_type not in COMMITMENT_EVENT_TYPES:
+                return Status.NO_SUCH_EVENT_TYPE, None
+            known = self._on_commitment(event.event_information)
+            return (Status.SUCCESS if known else Status.PROCESSING_FAILURE), None
+        except Exception as error:  # noqa: BLE001  DIMSE handler: the PACS gets a failure, the process goes on
+            _refusal(error)
+            return (Status.INVALID_ARGUMENT if isinstance(error, ReceiveError) else Status.PROCESSING_FAILURE), None
+
+
+def _received(event: Any, link: Link) -> Received:
+    path = event.dataset_path
+    if path is None:
+        raise UndecodableDataSet("there is no data set")
+    return Received(
+        path=path,
+        sop_class_uid=str(event.request.AffectedSOPClassUID),
+        sop_instance_uid=str(event.request.AffectedSOPInstanceUID),
+        transfer_syntax_uid=str(event.context.transfer_syntax),
+        calling_ae=link.calling_ae,
+        association_id=link.id,
+    )
+
+
+def _refusal(error: Exception) -> Answer:
+    """What the sender is told; the log never repeats the message of an error that is not ours: it may hold a name."""
+    answer = answer_to(error)
+    if isinstance(error, AinodeError):
+        log.warning("receive.refused", error=error.code, status=f"{answer.status:04X}", details=dict(error.details))
+    else:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        log.error("receive.failed", error=type(error).__name__, where=f"{where.filename}:{where.lineno}")
+    return answer
+
+
+def _status(answer: Answer) -> Dataset:
+    status = Dataset()
+    status.Status = int(answer.status)
+    if answer.comment:
+        status.ErrorComment = answer.comment
+    return status
+
+
+def _on_echo(event: evt.Event) -> int:
+    return Status.SUCCESS
+
+
+def _on_data(event: evt.Event) -> None:
+    acknowledge_at_once(event.assoc.dul.socket)
