@@ -1,0 +1,1 @@
+"""What is wanted: is a series complete, and which models want it."""
