@@ -1,0 +1,1 @@
+"""Run the model: series to volume, model packages, the worker and its spawned child."""

@@ -1,0 +1,65 @@
+"""A series of stored objects to one ``Volume`` on a regular grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from node.domain.study import ByteRange, Grid, Volume
+from node.infer.encoding import Encoding
+from node.infer.geometry import Stack, stack
+from node.infer.headers import Image, read_image
+from node.infer.pixels import Stored, stored_frames
+from node.infer.planes import Rescale
+
+Float = npt.NDArray[np.float32]
+
+
+def load_volume(images: Sequence[ByteRange]) -> Volume:
+    """Read a series: headers first, geometry checked, then the pixels of every slice.
+
+    Values are after the modality rescale (PS3.3 C.11.1), slice by slice. MONOCHROME1 is inverted within the range of
+    its stored values: the smallest becomes the largest, as on a display (PS3.3 C.7.6.3.1.2).
+
+    Raises:
+        InputError: the subclass names why this is no volume, its message is for the physician.
+        ObjectMissing: an image is gone from the store.
+    """
+    loaded = [read_image(location, source) for source, location in enumerate(images)]
+    arranged = stack([plane for image in loaded for plane in image.planes])
+    first = arranged.planes[0]
+    grid = Grid(
+        shape=(len(arranged.planes), *first.shape),
+        affine=arranged.affine,
+        frame_of_reference_uid=first.frame_of_reference_uid,
+        sources=tuple(plane.ref for plane in arranged.planes),
+    )
+    return Volume(_values(loaded, arranged, grid.shape), grid, loaded[0].modality)
+
+
+def modality_values(stored: Stored, encoding: Encoding, rescale: Rescale, out: Float | None = None) -> Float:
+    """Stored values (rows, columns) as float32 after rescale and inversion of MONOCHROME1."""
+    slope, intercept = rescale
+    if encoding.photometric == "MONOCHROME1":
+        # slope * (lowest + highest - value) + intercept, without a copy in a wider type.
+        lowest = -(2 ** (encoding.bits_stored - 1)) if encoding.signed else 0
+        highest = lowest + 2**encoding.bits_stored - 1
+        slope, intercept = -slope, intercept + slope * (lowest + highest)
+    values = np.empty(stored.shape, dtype=np.float32) if out is None else out
+    np.copyto(values, stored)
+    if slope != 1:
+        values *= np.float32(slope)
+    if intercept != 0:
+        values += np.float32(intercept)
+    return values
+
+
+def _values(images: Sequence[Image], arranged: Stack, shape: tuple[int, int, int]) -> Float:
+    slice_of = {(plane.source, plane.frame): k for k, plane in enumerate(arranged.planes)}
+    array = np.empty(shape, dtype=np.float32)
+    for source, image in enumerate(images):
+        for frame, stored in enumerate(stored_frames(image)):
+            modality_values(stored, image.encoding, image.rescale[frame], out=array[slice_of[source, frame]])
+    return array

@@ -1,0 +1,167 @@
+"""The step: claim a job, run its model, write and keep the result, save. Whatever goes wrong costs one attempt."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from node.domain.job import Job
+from node.domain.model import ModelDescription
+from node.domain.result import ResultObject
+from node.domain.retry import Retry, RetryPolicy, decide
+from node.errors import AinodeError, InferenceError, JobCanceled
+from node.infer.lease import Ending, KeptLease
+from node.infer.record import completion, not_evaluable, result_object, storage_key, wanted_model
+from node.ports import (
+    Catalogue,
+    InferenceReply,
+    InferenceRequest,
+    JobQueue,
+    ModelExecutor,
+    ObjectStore,
+    ResultWriter,
+    Run,
+)
+
+log = structlog.get_logger()
+
+# An idle worker asks for work this often.
+IDLE_S = 0.25
+# After the job table could not be asked.
+TROUBLE_S = 1.0
+
+
+class Worker:
+    """One device's worker. ``run`` returns when ``stop`` is set and the job in hand is finished or handed back."""
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        catalogue: Catalogue,
+        store: ObjectStore,
+        results: ObjectStore,
+        executor: ModelExecutor,
+        writer: ResultWriter,
+        models: Mapping[str, ModelDescription],
+        policy: RetryPolicy,
+        owner: str,
+        lease_s: float = 6.0,
+        device: str = "auto",
+        timeout_s: float = 900.0,
+        grace_s: float = 20.0,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._queue = queue
+        self._catalogue = catalogue
+        self._store = store
+        self._results = results
+        self._executor = executor
+        self._writer = writer
+        self._models = models
+        self._policy = policy
+        self._owner = owner
+        self._lease_s = lease_s
+        self._device = device
+        self._timeout_s = timeout_s
+        self._grace_s = grace_s
+        self._chance = chance
+        self._draining = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set; the job in hand then has ``grace_s`` to finish before it is handed back."""
+        self._draining = stop
+        try:
+            while not stop.is_set():
+                try:
+                    idle_s = 0.0 if self.run_once() else IDLE_S
+                except Exception as error:  # noqa: BLE001  the worker loop's edge: the job table is away, not the worker
+                    log.error("the job table did not answer", error=type(error).__name__)
+                    idle_s = TROUBLE_S
+                stop.wait(idle_s)
+        finally:
+            self._executor.close()
+
+    def run_once(self) -> bool:
+        """Claim a job and see it through; False when nothing is due."""
+        job = self._queue.claim(self._owner, self._lease_s)
+        if job is None:
+            return False
+        log.info("job claimed", job=job.id, model=job.model, attempt=job.attempt)
+        with KeptLease(self._queue, job, self._lease_s, self._draining, self._grace_s) as lease:
+            try:
+                self._work(job, lease)
+            except JobCanceled as error:
+                self._stopped(job, lease.ending, error)
+            except AinodeError as error:
+                self._failed(job, error)
+            except Exception as error:
+                log.exception("job failed unexpectedly", job=job.id)
+                self._failed(job, InferenceError(f"{type(error).__name__} in the worker", error=type(error).__name__))
+        return True
+
+    def _work(self, job: Job, lease: KeptLease) -> None:
+        model = wanted_model(job, self._models)
+        sources = tuple(self._catalogue.instances(job.study_instance_uid, job.series_instance_uids))
+        locations = tuple(self._store.locate(source.storage_key) for source in sources)
+        begin = time.monotonic()
+        if job.unfit is not None:
+            reply = not_evaluable(job.unfit)
+        else:
+            timeout_s = model.runtime.timeout_s or self._timeout_s
+            reply = self._executor.run(InferenceRequest(model, locations, self._device, timeout_s), lease.stop)
+        ran = time.monotonic()
+        run = Run(job, model, reply.result, reply.grid, sources, locations)
+        objects = self._written(run)
+        durations = {"run": ran - begin, "write": time.monotonic() - ran}
+        self._save(run, reply, objects, durations, lease)
+
+    def _written(self, run: Run) -> Sequence[ResultObject]:
+        """Every object of the run, verified by the writer and durable in the results store."""
+        objects = []
+        for encoded in self._writer.write(run):
+            key = storage_key(run.job.study_instance_uid, encoded)
+            self._results.put(encoded.part10, key)
+            objects.append(result_object(encoded, key))
+        return objects
+
+    def _save(
+        self,
+        run: Run,
+        reply: InferenceReply,
+        objects: Sequence[ResultObject],
+        durations: Mapping[str, float],
+        lease: KeptLease,
+    ) -> None:
+        if lease.ending in (Ending.LOST, Ending.CANCELED):
+            raise JobCanceled(lease.ending)
+        if self._queue.complete(run.job, completion(run, reply.provenance, objects, durations)):
+            log.info("job completed", job=run.job.id, outcome=run.result.outcome.value, objects=len(objects))
+        else:
+            log.warning("job is no longer ours: result dropped", job=run.job.id)
+
+    def _stopped(self, job: Job, ending: Ending | None, error: JobCanceled) -> None:
+        if ending is Ending.LOST:
+            log.warning("lease lost: run dropped", job=job.id)
+        elif ending is Ending.CANCELED:
+            self._queue.cancel_claimed(job)
+            log.info("job canceled", job=job.id)
+        elif ending is Ending.DRAINING:
+            self._queue.hand_back(job)
+            log.info("job handed back", job=job.id)
+        else:
+            self._failed(job, error)
+
+    def _failed(self, job: Job, error: AinodeError) -> None:
+        policy = replace(self._policy, max_attempts=job.max_attempts)
+        verdict = decide(error, job.attempt, policy, self._chance())
+        delay_s = verdict.delay_s if isinstance(verdict, Retry) else None
+        mine = self._queue.fail(job, error, delay_s)
+        log.warning(
+            "attempt failed", job=job.id, attempt=job.attempt, code=error.code, error=error.message,
+            retry_after_s=delay_s, mine=mine,
+        )  # fmt: skip
