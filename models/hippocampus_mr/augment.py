@@ -8,7 +8,7 @@ from torch.nn import functional
 
 ROTATION_DEGREES = 15.0
 SCALE = 0.15
-ELASTIC_VOXELS = 2.0
+ELASTIC_VOXELS = 1.5
 ELASTIC_NODES = (5, 6, 5)
 # Mirrored tensor axes of [z, y, x] by the name used on the command line.
 MIRROR_AXES = {"lr": (2,), "inplane": (1, 2), "all": (0, 1, 2)}
@@ -48,7 +48,7 @@ def _positions(shape: torch.Size, size: tuple[int, int, int], generator: torch.G
         angles = [math.radians(_uniform(generator, -ROTATION_DEGREES, ROTATION_DEGREES)) for _ in range(3)]
         scale = torch.tensor([_uniform(generator, 1 - SCALE, 1 + SCALE) for _ in range(3)])
         positions = (positions * scale) @ _rotation(angles)
-    if _uniform(generator, 0, 1) < 0.4:
+    if _uniform(generator, 0, 1) < 0.3:
         strength = _uniform(generator, 0, ELASTIC_VOXELS)
         nodes = torch.randn((1, 3, *ELASTIC_NODES), generator=generator) * strength
         bend = functional.interpolate(nodes, size=size, mode="trilinear", align_corners=True)[0]

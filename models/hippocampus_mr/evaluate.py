@@ -3,7 +3,7 @@
     python -m models.hippocampus_mr.evaluate --data $AINODE_DATA/hippocampus-msd --weights FILE
 
 Each case goes through the node's own preprocessing and postprocessing, as the volume of a faithfully written DICOM
-series and as one written naively (see `WRAPPINGS`).
+series and of two that were written without regard to the axes (see `WRAPPINGS`).
 """
 
 import argparse
@@ -27,9 +27,9 @@ from node.domain.study import Grid, Volume
 logger = logging.getLogger(__name__)
 
 STRUCTURES = {1: "anterior", 2: "posterior"}
-# faithful: the affine says where the voxels are. naive: the NIfTI array transposed, called axial LPS, which turns
-# the declared directions by 180 degrees against the anatomy.
-WRAPPINGS = ("faithful", "naive")
+# How a case may have become a DICOM series. faithful: the affine says where the voxels are. naive: the NIfTI array
+# [x, y, z] transposed and called axial LPS, 180 degrees off. untransposed: the array as it is, called axial LPS.
+WRAPPINGS = ("faithful", "naive", "untransposed")
 # Index (k, r, c) to LPS of an axial series at the origin with 1 mm voxels.
 AXIAL_LPS = np.eye(4)[[2, 1, 0, 3]]
 BOOTSTRAP_SAMPLES = 10_000
@@ -75,19 +75,21 @@ def score_cases(
     for case in ids:
         raw = data.read_raw(folder, case)
         for wrapping in wrappings:
-            volume = wrap(raw, wrapping)
+            volume, expert = wrap(raw, wrapping)
             found, reason = segment(module, volume, device)
             if reason:
                 logger.warning("%s (%s): not evaluable, %s", case, wrapping, reason.text)
-            scores.append(_score(case, wrapping, found, raw.labels, volume.grid.voxel_volume_ml))
+            scores.append(_score(case, wrapping, found, expert, volume.grid.voxel_volume_ml))
     return scores
 
 
-def wrap(raw: data.RawCase, wrapping: str) -> Volume:
-    """The case as the node would read it from a DICOM series written in this way (see `WRAPPINGS`)."""
+def wrap(raw: data.RawCase, wrapping: str) -> tuple[Volume, NDArray[np.uint8]]:
+    """The case as the node would read it from a series written in this way, and the expert's labels on its grid."""
     affine = raw.affine if wrapping == "faithful" else AXIAL_LPS
-    depth, rows, columns = raw.array.shape
-    return Volume(raw.array, Grid((depth, rows, columns), affine, "", ()), "MR")
+    order = (2, 1, 0) if wrapping == "untransposed" else (0, 1, 2)
+    array = np.ascontiguousarray(raw.array.transpose(order))
+    depth, rows, columns = array.shape
+    return Volume(array, Grid((depth, rows, columns), affine, "", ()), "MR"), raw.labels.transpose(order)
 
 
 def summarise(scores: list[Score]) -> dict[str, object]:
@@ -142,11 +144,14 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=Path(__file__).with_name("weights.safetensors"))
     parser.add_argument("--fold", type=int, default=0, choices=range(data.FOLD_COUNT), help="test fold")
     parser.add_argument("--cases", type=Path, help="write every case's score to this JSON file")
+    parser.add_argument("--wrappings", nargs="+", choices=WRAPPINGS, default=WRAPPINGS)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     _, _, test = data.split(arguments.fold, 0)
-    scores = score_cases(load_network(arguments.weights, device), arguments.data, test, device)
+    scores = score_cases(
+        load_network(arguments.weights, device), arguments.data, test, device, tuple(arguments.wrappings)
+    )
     if arguments.cases:
         arguments.cases.write_text(json.dumps([asdict(score) for score in scores], indent=1) + "\n")
     sys.stdout.write(json.dumps(summarise(scores), indent=1) + "\n")

@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from models.hippocampus_mr import grid
-from models.hippocampus_mr.network import CLASSES, DIVISOR, network
+from models.hippocampus_mr.network import CLASSES, DIVISOR, doubt, network
 from node.domain.result import (
     CodedConcept,
     Finding,
@@ -30,15 +30,15 @@ __all__ = ["network", "postprocess", "preprocess"]
 # The network knows crops around one hippocampus only; training crops measure 24 to 59 mm along each axis.
 EXTENT_MM = (20.0, 80.0)
 SPACING_MM = (0.5, 2.0)
-# Outside of these the crop shows no whole hippocampus, or none at all (see MODEL_CARD.md, "Limits").
-PLAUSIBLE_VOLUME_ML = (1.0, 7.0)
-MINIMUM_CERTAINTY = 0.75
+# Beyond these the crop shows no whole hippocampus, or none at all (MODEL_CARD.md, "Limits").
+PLAUSIBLE_VOLUME_ML = (2.0, 6.0)
+MAXIMUM_DOUBT = 0.5
 
 ANATOMICAL_STRUCTURE = CodedConcept("91723000", "SCT", "Anatomical Structure")
 HIPPOCAMPUS = CodedConcept("5366008", "SCT", "Hippocampus")
 VOLUME = CodedConcept("118565006", "SCT", "Volume")
 MILLILITRE = CodedConcept("mL", "UCUM", "mL")
-# The subdivision of the data set's experts (head; body and tail) has no SNOMED CT concepts of its own.
+# For the subdivision of the data set's experts (head; body and tail) no verified SNOMED CT concepts were found.
 ANTERIOR = CodedConcept("HIPP-ANT", "99AINODE", "Anterior hippocampus")
 POSTERIOR = CodedConcept("HIPP-POST", "99AINODE", "Posterior hippocampus")
 
@@ -86,13 +86,13 @@ def postprocess(outputs: Tensor, volume: Volume) -> InferenceResult:
     padded = tuple(size + sum(added) for size, added in zip(plan.shape, plan.padding, strict=True))
     if tuple(outputs.shape) != (1, CLASSES, *padded):
         raise InvalidModelOutput(f"outputs of shape {tuple(outputs.shape)}", field="outputs.shape")
-    probabilities = torch.softmax(outputs[0].float(), dim=0).numpy()
-    if not np.isfinite(probabilities).all():
+    probabilities = torch.softmax(outputs.float(), dim=1)
+    if not bool(torch.isfinite(probabilities).all()):
         raise InvalidModelOutput("outputs that are not finite", field="outputs")
-    on_input = grid.from_training(probabilities, plan)
+    on_input = grid.from_training(probabilities[0].numpy(), plan)
     label_map = largest_component(on_input.argmax(axis=0).astype(np.uint8))
     volumes = [float((label_map == segment.number).sum()) * volume.grid.voxel_volume_ml for segment in SEGMENTS]
-    reason = doubt(volumes, certainty(on_input, label_map))
+    reason = refusal(volumes, doubt(probabilities))
     if reason:
         return InferenceResult(Outcome.NOT_EVALUABLE, reason=reason)
     findings = tuple(
@@ -113,26 +113,25 @@ def largest_component(label_map: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where(pieces == largest, label_map, 0).astype(np.uint8)
 
 
-def certainty(probabilities: NDArray[np.float32], label_map: NDArray[np.uint8]) -> float:
-    """Mean probability of "hippocampus" over the voxels found; 0 where none was found."""
-    found = label_map > 0
-    return float(1 - probabilities[0][found].mean()) if found.any() else 0.0
-
-
-def doubt(volumes_ml: list[float], mean_certainty: float) -> Reason | None:
-    """Why the result cannot be a hippocampus, or None. Pure."""
+def refusal(volumes_ml: list[float], doubt_nats: float) -> Reason | None:
+    """Why the result cannot be a hippocampus, or None. `doubt_nats` as `network.doubt` gives it. Pure."""
     total = sum(volumes_ml)
     low, high = PLAUSIBLE_VOLUME_ML
-    if min(volumes_ml) <= 0 or not low <= total <= high:
+    if min(volumes_ml) <= 0:
+        return Reason(
+            "StructureNotFound",
+            "the anterior or the posterior part was not found: the images do not seem to show one whole hippocampus",
+        )
+    if not low <= total <= high:
         return Reason(
             "ImplausibleVolume",
             f"what was found measures {total:.1f} mL, a whole hippocampus {low:g} to {high:g} mL: "
             "the images do not seem to show one whole hippocampus",
         )
-    if mean_certainty < MINIMUM_CERTAINTY:
+    if doubt_nats > MAXIMUM_DOUBT:
         return Reason(
             "UncertainSegmentation",
-            f"mean certainty {mean_certainty:.2f} is below {MINIMUM_CERTAINTY:g}: "
+            f"the network's doubt of {doubt_nats:.2f} is above {MAXIMUM_DOUBT:g}: "
             "the images differ too much from those the model knows",
         )
     return None

@@ -9,6 +9,7 @@ from which the same command resumes.
 
 import argparse
 import copy
+import hashlib
 import json
 import logging
 import math
@@ -17,13 +18,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.hippocampus_mr import data, evaluate
 from models.hippocampus_mr.augment import MIRROR_AXES, augment
-from models.hippocampus_mr.network import CLASSES, FLIPS, FlipAveraged, ResidualUNet
+from models.hippocampus_mr.network import CLASSES, DIVISOR, OrientationSearch, ResidualUNet
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,13 @@ class DivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that determines a run; written into metrics.json."""
+    """Everything that determines a run; written into metrics.json.
+
+    Until the fraction `whole_from` of the epochs, patches of the size `patch` are trained on; then whole cases, padded
+    as on the node. Small patches make the early epochs cheap; but instance norm sees other statistics in them, and
+    a network trained on nothing else draws the structures too large on whole cases. `start` is the SHA-256 of the
+    weights a second training goes on from.
+    """
 
     epochs: int
     fold: int
@@ -52,6 +59,8 @@ class Settings:
     weight_decay: float
     ema: float
     patch: tuple[int, int, int]
+    whole_from: float
+    start: str = ""
 
 
 @dataclass
@@ -100,10 +109,9 @@ def train_epoch(state: State, cases: list[data.Case], settings: Settings, device
     total = 0.0
     for step in range(steps):
         chosen = [cases[index] for index in order[step * settings.batch : (step + 1) * settings.batch]]
+        size = settings.patch if epoch < settings.whole_from * settings.epochs else whole_size(chosen)
         patches = [
-            augment(
-                torch.from_numpy(case.image), torch.from_numpy(case.labels), settings.patch, settings.mirror, generator
-            )
+            augment(torch.from_numpy(case.image), torch.from_numpy(case.labels), size, settings.mirror, generator)
             for case in chosen
         ]
         images = torch.stack([image for image, _ in patches])[:, None].to(device)
@@ -120,6 +128,12 @@ def train_epoch(state: State, cases: list[data.Case], settings: Settings, device
         update_average(state, settings.ema, epoch * steps + step)
         total += loss.item()
     return total / steps
+
+
+def whole_size(cases: list[data.Case]) -> tuple[int, int, int]:
+    """The smallest size that holds every one of the cases and that the network takes."""
+    depth, rows, columns = (-(-max(case.image.shape[axis] for case in cases) // DIVISOR) * DIVISOR for axis in range(3))
+    return depth, rows, columns
 
 
 def update_average(state: State, decay: float, step: int) -> None:
@@ -140,6 +154,11 @@ def save_weights(average: nn.Module, file: Path, dtype: torch.dtype = torch.bflo
     partial = file.with_suffix(".partial")
     save_file(tensors, str(partial))
     partial.replace(file)
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """The weights of `ResidualUNet` as float32 from a file that `save_weights` wrote."""
+    return {key.removeprefix("single."): value.float() for key, value in load_file(str(file)).items()}
 
 
 def new_state(settings: Settings, device: torch.device) -> State:
@@ -190,19 +209,27 @@ def draw_learning_curve(losses: list[float], file: Path) -> None:
     figure.savefig(file, dpi=120)
 
 
-def run(data_folder: Path, out: Path, settings: Settings, device: torch.device) -> dict[str, object]:
-    """Train, or resume, and evaluate; returns what is written to metrics.json."""
+def run(
+    data_folder: Path, out: Path, settings: Settings, device: torch.device, start: Path | None, last: int
+) -> dict[str, object]:
+    """Train, or resume, and evaluate; returns what is written to metrics.json.
+
+    `start`: first weights; `last`: the epoch after which to stop, at most that of the schedule's end.
+    """
     training, validation, test = data.split(settings.fold, settings.validation)
     if settings.limit:
         training, validation, test = training[: settings.limit], validation[: settings.limit], test[: settings.limit]
     cases = data.read_cases(data_folder, training, out / "cache")
     state = new_state(settings, device)
+    if start:
+        for part in (state.network, state.average):
+            part.load_state_dict(read_weights(start))
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
         load_checkpoint(state, settings, checkpoint)
         logger.info("resumed after epoch %d", len(state.losses))
     started = time.monotonic()
-    while len(state.losses) < settings.epochs:
+    while len(state.losses) < last:
         began = time.monotonic()
         loss = train_epoch(state, cases, settings, device)
         save_weights(state.average, out / "weights.safetensors")
@@ -221,8 +248,9 @@ def run(data_folder: Path, out: Path, settings: Settings, device: torch.device) 
         "torch": torch.__version__,
     }
     held_out = "validation" if validation else "test"
-    network = FlipAveraged(state.average, FLIPS if settings.mirror != "lr" else ((), (4,)))
-    scores = evaluate.score_cases(network, data_folder, validation or test, device)
+    # Crops in their known orientation: searching for it (evaluate.py) takes minutes with a network that knows little.
+    declared = OrientationSearch(state.average, clear=math.inf)
+    scores = evaluate.score_cases(declared, data_folder, validation or test, device, ("faithful",))
     metrics[held_out] = evaluate.summarise(scores)
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     return metrics
@@ -233,14 +261,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with images/ and labels/")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, metrics, curve, checkpoint")
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=28)
+    parser.add_argument("--stop-after", type=int, help="stop after this epoch of the schedule; may be resumed later")
     parser.add_argument("--fold", type=int, default=0, choices=range(data.FOLD_COUNT), help="test fold")
     parser.add_argument("--validation", type=int, default=0, help="training cases set aside to compare recipes")
     parser.add_argument("--limit", type=int, default=0, help="use only so many cases of each part (smoke run)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--mirror", choices=sorted(MIRROR_AXES), default="inplane", help="axes mirrored at random")
+    parser.add_argument("--mirror", choices=sorted(MIRROR_AXES), default="lr", help="axes mirrored at random")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--whole-from", type=float, default=0.6, help="fraction of the epochs on patches")
+    parser.add_argument("--start", type=Path, help="go on from these weights, in a new schedule")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to torch")
     arguments = parser.parse_args()
@@ -267,8 +298,11 @@ def main() -> None:
         weight_decay=1e-2,
         ema=0.995,
         patch=(32, 48, 32),
+        whole_from=arguments.whole_from,
+        start=hashlib.sha256(arguments.start.read_bytes()).hexdigest() if arguments.start else "",
     )
-    metrics = run(arguments.data, arguments.out, settings, torch.device(name))
+    last = min(arguments.epochs, arguments.stop_after or arguments.epochs)
+    metrics = run(arguments.data, arguments.out, settings, torch.device(name), arguments.start, last)
     logger.info("%s", json.dumps(metrics.get("validation") or metrics.get("test")))
 
 
