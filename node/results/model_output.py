@@ -1,0 +1,163 @@
+"""What a model returned, checked before a single DICOM attribute is made of it. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from node.domain.result import AlgorithmIdentification, CodedConcept, Finding, Outcome, Segment, Segmentation
+from node.errors import InvalidModelOutput
+from node.ports import Run
+
+WRITABLE = frozenset({Outcome.POSITIVE, Outcome.NEGATIVE, Outcome.NOT_EVALUABLE, Outcome.FAILED})
+NOTHING_TO_REPORT = frozenset({Outcome.NEGATIVE, Outcome.NOT_EVALUABLE, Outcome.FAILED})
+MAX_SEGMENTS = 255  # a label map is uint8
+SHORT_STRING, LONG_STRING, UNLIMITED_CODE = 16, 64, 256
+
+
+def require_valid(run: Run) -> None:
+    """
+    Raises:
+        InvalidModelOutput: ``details['field']`` names the first thing that no result can be made of.
+    """
+    result = run.result
+    _algorithm(run.model.algorithm)
+    _require(result.outcome in WRITABLE, "outcome", f"{result.outcome} is no outcome of a run")
+    if result.outcome in (Outcome.NOT_EVALUABLE, Outcome.FAILED):
+        _require(result.reason is not None, "reason", f"{result.outcome} without a reason")
+    if result.outcome in NOTHING_TO_REPORT:
+        _require(not result.findings, "findings", f"findings although the outcome is {result.outcome}")
+    if result.outcome is Outcome.POSITIVE:
+        _require(bool(result.findings), "findings", "POSITIVE without a finding")
+    if result.reason is not None:
+        _text(result.reason.code, "reason.code", LONG_STRING)
+        _require(bool(result.reason.text.strip()), "reason.text", "an empty reason")
+    if result.segmentation is not None:
+        _segmentation(run, result.segmentation)
+    numbers = {segment.number for segment in described_segments(run)} if result.segmentation else set()
+    for index, finding in enumerate(result.findings):
+        _finding(finding, f"findings[{index}]", numbers)
+
+
+def described_segments(run: Run) -> tuple[Segment, ...]:
+    """All segments that the model declares, found or not: a number always means the same structure.
+
+    A model that declares none describes them in its result.
+    """
+    if run.result.segmentation is None:
+        return ()
+    return run.model.segments or run.result.segmentation.segments
+
+
+def private_schemes(run: Run) -> tuple[str, ...]:
+    """The private coding schemes (PS3.16 section 8: designators that begin with 99) that a result uses, sorted."""
+    return tuple(sorted({concept.scheme for concept in _concepts(run) if concept.scheme.startswith("99")}))
+
+
+def _concepts(run: Run) -> Iterator[CodedConcept]:
+    yield run.model.algorithm.family
+    for segment in described_segments(run):
+        yield from (segment.category, segment.type)
+        if segment.anatomic_region:
+            yield segment.anatomic_region
+    for finding in run.result.findings:
+        yield finding.concept
+        if finding.site:
+            yield finding.site
+        for measurement in finding.measurements:
+            yield from (measurement.concept, measurement.unit)
+
+
+def _algorithm(algorithm: AlgorithmIdentification) -> None:
+    _text(algorithm.name, "algorithm.name", LONG_STRING)
+    _text(algorithm.version, "algorithm.version", LONG_STRING)
+    _text(algorithm.manufacturer, "algorithm.manufacturer", LONG_STRING)
+    _text(algorithm.weights_sha256, "algorithm.weights_sha256", LONG_STRING)
+    _concept(algorithm.family, "algorithm.family")
+
+
+def _segmentation(run: Run, segmentation: Segmentation) -> None:
+    label_map = segmentation.label_map
+    _require(run.result.outcome in (Outcome.POSITIVE, Outcome.NEGATIVE), "segmentation", "a segmentation of nothing")
+    _require(run.grid is not None, "segmentation", "a segmentation without a grid")
+    assert run.grid is not None
+    _require(isinstance(label_map, np.ndarray), "segmentation.label_map", "no array")
+    _require(label_map.dtype == np.uint8, "segmentation.label_map", f"values of type {label_map.dtype}, not uint8")
+    _require(
+        label_map.shape == run.grid.shape,
+        "segmentation.label_map",
+        f"shape {label_map.shape} on a grid of {run.grid.shape}",
+    )
+    described = described_segments(run)
+    _require(
+        [segment.number for segment in described] == list(range(1, len(described) + 1)),
+        "segmentation.segments",
+        "segment numbers do not count from 1 without gaps",
+    )
+    meant = {(segment.number, segment.category, segment.type) for segment in described}
+    _require(
+        all((segment.number, segment.category, segment.type) in meant for segment in segmentation.segments),
+        "segmentation.segments",
+        "not the segments that the model declares",
+    )
+    highest = int(label_map.max(initial=0))
+    _require(
+        highest <= len(described) <= MAX_SEGMENTS,
+        "segmentation.label_map",
+        f"segment number {highest}, but {len(described)} segments are described",
+    )
+    for segment in described:
+        _segment(segment, f"segmentation.segments[{segment.number}]")
+
+
+def _segment(segment: Segment, field: str) -> None:
+    _text(segment.label, f"{field}.label", LONG_STRING)
+    _concept(segment.category, f"{field}.category")
+    _concept(segment.type, f"{field}.type")
+    if segment.anatomic_region is not None:
+        _concept(segment.anatomic_region, f"{field}.anatomic_region")
+    if segment.colour_rgb is not None:
+        _require(
+            len(segment.colour_rgb) == 3 and all(0 <= value <= 255 for value in segment.colour_rgb),
+            f"{field}.colour_rgb",
+            "no three values of 0 to 255",
+        )
+
+
+def _finding(finding: Finding, field: str, segment_numbers: set[int]) -> None:
+    _concept(finding.concept, f"{field}.concept")
+    if finding.site is not None:
+        _concept(finding.site, f"{field}.site")
+    if finding.segment is not None:
+        _require(finding.segment in segment_numbers, f"{field}.segment", f"there is no segment {finding.segment}")
+    if finding.probability is not None:
+        # NaN fails both comparisons
+        _require(0.0 <= finding.probability <= 1.0, f"{field}.probability", f"{finding.probability} is not in 0..1")
+    for index, measurement in enumerate(finding.measurements):
+        _concept(measurement.concept, f"{field}.measurements[{index}].concept")
+        _concept(measurement.unit, f"{field}.measurements[{index}].unit")
+        _require(
+            math.isfinite(measurement.value),
+            f"{field}.measurements[{index}].value",
+            f"{measurement.value} is no number",
+        )
+
+
+def _concept(concept: CodedConcept, field: str) -> None:
+    """Code Value may be longer than 16 characters: it is then a Long Code Value (PS3.3 section 8.1)."""
+    _text(concept.value, f"{field}.value", UNLIMITED_CODE)
+    _text(concept.scheme, f"{field}.scheme", SHORT_STRING)
+    _text(concept.meaning, f"{field}.meaning", LONG_STRING)
+
+
+def _text(text: str, field: str, longest: int) -> None:
+    _require(bool(text.strip()), field, "empty")
+    _require(len(text) <= longest, field, f"{len(text)} characters, at most {longest} are possible")
+    _require("\\" not in text and text.isprintable(), field, "holds a backslash or control characters")
+
+
+def _require(condition: bool, field: str, problem: str) -> None:
+    if not condition:
+        raise InvalidModelOutput(f"{field}: {problem}", field=field)

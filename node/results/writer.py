@@ -1,0 +1,59 @@
+"""Encode, re-read, verify: nothing leaves this step that does not read back as what the model said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+
+from pydicom.config import disable_value_validation
+
+from node.errors import ResultVerificationFailed
+from node.ports import EncodedObject, ResultEncoder, Run
+from node.results.context import Maker, ResultContext
+from node.results.model_output import require_valid
+from node.results.seg import SegmentationEncoder
+from node.results.source import read_headers
+from node.results.sr import FurtherReportEncoder, ReportEncoder
+from node.results.verify import verify
+
+ENCODERS: tuple[ResultEncoder[ResultContext], ...] = (
+    SegmentationEncoder(),
+    FurtherReportEncoder(),
+    ReportEncoder(),
+)
+
+
+class DicomResultWriter:
+    """``ports.ResultWriter``: one SEG where something is delineated, and one SR for every outcome.
+
+    There is no clock in here: the objects of a run depend on its job alone, so a second attempt writes the same bytes.
+    """
+
+    def __init__(
+        self,
+        maker: Maker,
+        encoders: Sequence[ResultEncoder[ResultContext]] = ENCODERS,
+        zone: tzinfo | None = None,
+    ) -> None:
+        """``zone``: the site's time zone, for sources that name none; None is that of this machine."""
+        self._maker = maker
+        self._encoders = tuple(encoders)
+        self._zone = zone
+
+    def write(self, run: Run) -> Sequence[EncodedObject]:
+        """The objects of a run, in the order in which they should travel: what is referred to comes first.
+
+        Raises:
+            InvalidModelOutput: the result cannot be written; ``details['field']`` names what is wrong.
+            ResultVerificationFailed: what was written does not read back as it should.
+            ObjectMissing: a source image is gone.
+        """
+        require_valid(run)
+        if not run.sources or len(run.sources) != len(run.locations):
+            raise ResultVerificationFailed("a run without its source images", field="sources")
+        # What the source says is copied as it stands: a name of 80 characters is no reason to lose a result.
+        with disable_value_validation():
+            context = ResultContext(run, read_headers(run.sources, run.locations), self._maker, self._zone)
+            objects = tuple(written for encoder in self._encoders if (written := encoder.encode(context)) is not None)
+            verify(context, objects)
+        return objects

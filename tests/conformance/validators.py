@@ -1,0 +1,109 @@
+"""Public validators and readers, each as a function that returns what it complains of.
+
+A complaint is a line that begins with ``Error``; warnings are allowed.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.peers import absent, require_program
+
+PIXELMED = Path("/usr/share/java/pixelmed.jar")
+JAVA_SOURCE = Path(__file__).with_name("ValidateReports.java")
+# The validator's style sheets exceed the limits that Java sets on XPath expressions.
+JAVA_OPTIONS = ("-Djdk.xml.xpathExprOpLimit=0", "-Djdk.xml.xpathTotalOpLimit=0", "-Djdk.xml.xpathExprGrpLimit=0")
+
+
+def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, errors="replace", timeout=800, check=False
+    )
+
+
+def _installed(name: str) -> str:
+    """A program that came with a Python package: beside the interpreter, whether its folder is in PATH or not."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.is_file() else require_program(name)
+
+
+def _errors(output: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith("Error")]
+
+
+def dciodvfy(path: Path) -> list[str]:
+    """dicom3tools: one object against its IOD."""
+    done = _run(require_program("dciodvfy"), path)
+    output = done.stdout + done.stderr
+    assert output.strip(), "dciodvfy said nothing: it did not run"
+    return _errors(output)
+
+
+def dcentvfy(paths: Sequence[Path]) -> list[str]:
+    """dicom3tools: the patients, studies and series of several objects against one another."""
+    done = _run(require_program("dcentvfy"), *paths)
+    assert done.returncode == 0 or done.stderr, "dcentvfy did not run"
+    return _errors(done.stdout + done.stderr)
+
+
+def dsrdump(path: Path) -> list[str]:
+    """DCMTK: the document is parsed and printed."""
+    done = _run(require_program("dsrdump"), path)
+    if done.returncode != 0 or "Document" not in done.stdout:
+        return [f"Error: dsrdump ends with {done.returncode}: {done.stderr}"]
+    return [line for line in done.stderr.splitlines() if line.startswith(("E:", "F:"))]
+
+
+def pixelmed(paths: Sequence[Path]) -> dict[Path, list[str]]:
+    """PixelMed's SR validator, all documents in one virtual machine."""
+    java = require_program("java")
+    if not PIXELMED.is_file():
+        absent(f"{PIXELMED} is not installed")
+    done = _run(java, *JAVA_OPTIONS, "-cp", PIXELMED, JAVA_SOURCE, *paths)
+    complaints: dict[Path, list[str]] = {}
+    for part in done.stdout.split("FILE ")[1:]:
+        name, _, output = part.partition("\n")
+        missing = [] if "IOD validation complete" in output else ["Error: the validation did not come to its end"]
+        known = [] if "Found Root Template TID_1500" in output else ["Error: the root template was not recognised"]
+        complaints[Path(name)] = [*_errors(output), *missing, *known]
+    assert set(complaints) == set(paths), f"PixelMed read {len(complaints)} of {len(paths)} documents: {done.stderr}"
+    return complaints
+
+
+@dataclass(frozen=True)
+class ReadSegment:
+    """A segment as dcmqi reads it: a NIfTI file and its description."""
+
+    nifti: Path
+    attributes: dict[str, Any]
+
+
+def segimage2itkimage(path: Path, folder: Path) -> list[ReadSegment]:
+    """dcmqi: the segments of a SEG as images."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = _run(
+        _installed("segimage2itkimage"), "--inputDICOM", path, "--outputDirectory", folder,
+        "--prefix", "segment", "--outputType", "nii",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    meta = json.loads((folder / "segment-meta.json").read_text())
+    return [
+        ReadSegment(folder / f"segment-{number}.nii.gz", attributes)
+        for number, (attributes,) in enumerate(meta["segmentAttributes"], 1)
+    ]
+
+
+def tid1500reader(path: Path, folder: Path) -> list[dict[str, Any]]:
+    """dcmqi: the measurement groups of a TID 1500 report."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "report.json"
+    done = _run(_installed("tid1500reader"), "--inputDICOM", path, "--outputMetadata", target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    groups: list[dict[str, Any]] = json.loads(target.read_text())["Measurements"]
+    return groups
