@@ -1,0 +1,1 @@
+"""The command line ``ainode``: one module for each noun."""

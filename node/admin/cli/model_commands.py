@@ -1,0 +1,150 @@
+"""Model packages: ``ainode models ...``."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from node.admin.cli.options import ConfigOption, JsonOption, config_path, load_config
+from node.admin.cli.output import cell, console, line, print_json, table
+from node.admin.cli.queue_commands import details
+from node.config import Config
+from node.domain.model import ModelDescription
+from node.log import configure
+
+cli = typer.Typer(help="Model packages.", no_args_is_help=True)
+ModelArgument = Annotated[str, typer.Argument(metavar="ID")]
+
+
+def _settings(context: typer.Context, config: Path | None) -> Config:
+    """Model commands work without a site: the built-in packages need no configuration."""
+    if config_path(context, config) is not None:
+        return load_config(context, config)
+    configure("WARNING")
+    return Config()
+
+
+@cli.command("list")
+def list_models(context: typer.Context, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """The enabled packages, and those that cannot be used, with the reason."""
+    from node.app.packages import scan_models  # noqa: PLC0415  other commands read no packages
+
+    found = scan_models(_settings(context, config))
+    rows: list[dict[str, Any]] = [_row(model) for model in found.models.values()]
+    rows += [{"id": one.package, "problem": one.error.message} for one in found.problems]
+    if as_json:
+        print_json({"models": rows})
+    else:
+        console().print(
+            table("models", rows, {"id": "id", "version": "version", "title": "title", "problem": "problem"})
+        )
+
+
+@cli.command("show")
+def show(
+    context: typer.Context, model: ModelArgument, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """What a package declares: wanted input, limits, outputs, weights."""
+    from node.app.packages import find_model  # noqa: PLC0415
+
+    document = _document(find_model(_settings(context, config), model))
+    if as_json:
+        print_json(document)
+    else:
+        console().print(details(document))
+
+
+@cli.command("check")
+def check(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The folder of a package.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Whether a package would run: its declaration, its weights' digest, and one inference on an artificial volume."""
+    from node.app.checking import check_package  # noqa: PLC0415
+
+    configure("WARNING")
+    report = check_package(path)
+    if as_json:
+        print_json(report)
+    else:
+        for step in report["steps"]:
+            mark = "[green]ok[/]" if step["ok"] else "[bold red]failed[/]"
+            console().print(f"{mark}  {line(step['name'])}  {line(step['detail'])}", soft_wrap=True)
+    raise typer.Exit(0 if report["ok"] else 1)
+
+
+@cli.command("predict")
+def predict(
+    context: typer.Context,
+    model: ModelArgument,
+    path: Annotated[Path, typer.Argument(metavar="PATH", exists=True, help="A DICOM file or a folder of one study.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the result objects go.")],
+    config: ConfigOption = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """One study from files to result objects, without network or database."""
+    from node.app.predicting import predict as run  # noqa: PLC0415
+
+    settings = _settings(context, config)
+    with contextlib.nullcontext() if as_json else console().status("running the model"):
+        document = run(settings, model, path, out, device)
+    if as_json:
+        print_json(document)
+        return
+    console().print(f"{line(model)} {document['model_version']}: ", cell(document["outcome"]))
+    if document["reason"]:
+        console().print(line(document["reason"]), soft_wrap=True)
+    rows = [
+        {"finding": finding["concept"], "probability": finding["probability"], **measurement}
+        for finding in document["findings"]
+        for measurement in (finding["measurements"] or [{}])
+    ]
+    columns = {"finding": "finding", "probability": "probability", "concept": "measurement", "value": "value"}
+    console().print(table("findings", rows, columns | {"unit": "unit"}))
+    for written in document["objects"]:
+        console().print(f"wrote {line(written)}", soft_wrap=True)
+
+
+def _row(model: ModelDescription) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "version": model.version,
+        "title": model.title,
+        "demonstration": model.demonstration,
+        "weights_sha256": model.algorithm.weights_sha256,
+        "problem": None,
+    }
+
+
+def _document(model: ModelDescription) -> dict[str, Any]:
+    selection, limits = model.selection, model.limits
+    return _row(model) | {
+        "intended_use": model.intended_use,
+        "algorithm": f"{model.algorithm.name} {model.algorithm.version} ({model.algorithm.manufacturer})",
+        "folder": model.folder,
+        "input": {
+            "modality": list(selection.modalities),
+            "sop_classes": list(selection.sop_classes),
+            "body_part": list(selection.body_parts),
+            "body_part_may_be_absent": selection.body_part_may_be_absent,
+            "description_include": list(selection.description_include),
+            "description_exclude": list(selection.description_exclude),
+            "field_of_view_mm": str(selection.field_of_view_mm),
+        },
+        "limits": {
+            "orientation": list(limits.orientations),
+            "slices": str(limits.slices),
+            "slice_spacing_mm": str(limits.slice_spacing_mm),
+            "pixel_spacing_mm": str(limits.pixel_spacing_mm),
+        },
+        "segments": [f"{segment.number} {segment.label}" for segment in model.segments],
+        "runtime": {
+            "precision": model.runtime.precision,
+            "window": list(model.runtime.window) if model.runtime.window else None,
+            "timeout_s": model.runtime.timeout_s,
+        },
+    }

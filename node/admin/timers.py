@@ -1,0 +1,55 @@
+"""What runs by the clock: a name, an interval, a function. Truth stays in the tables, so nothing is remembered here."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """``function`` must be idempotent: it runs again after a crash, and its return value is only logged."""
+
+    name: str
+    interval_s: float
+    function: Callable[[], object]
+
+
+def run_timers(timers: Sequence[Timer], stop: threading.Event) -> None:
+    """Run every timer at its interval until ``stop``; a run that is under way is finished first."""
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    scheduler = BackgroundScheduler(timezone="UTC")
+    for timer in timers:
+        scheduler.add_job(
+            guarded(timer),
+            "interval",
+            seconds=timer.interval_s,
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+    scheduler.start()
+    stop.wait()
+    scheduler.shutdown(wait=True)
+
+
+def guarded(timer: Timer) -> Callable[[], None]:
+    """The timer's function with its edge: an error is recorded, and the next interval tries again."""
+
+    def tick() -> None:
+        try:
+            result = timer.function()
+        except Exception as error:  # noqa: BLE001  one of the four edges
+            log.error("timer failed", timer=timer.name, error=type(error).__name__, detail=str(error)[:500])
+        else:
+            if result:
+                log.info("timer", timer=timer.name, result=result)
+
+    return tick

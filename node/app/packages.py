@@ -1,0 +1,35 @@
+"""The model packages of a configuration. Imports neither DIMSE nor highdicom: status and lists come at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from node.config import Config
+from node.domain.model import ModelDescription
+from node.errors import NotFound
+from node.infer.registry import Registry, scan
+
+
+def scan_models(config: Config) -> Registry:
+    """Every enabled package, and the problems of those that cannot be used."""
+    return scan(config.models.path, config.models.enabled)
+
+
+def open_models(config: Config) -> Mapping[str, ModelDescription]:
+    """The packages that can be used, by id."""
+    return scan_models(config).models
+
+
+def find_model(config: Config, model: str) -> ModelDescription:
+    """
+    Raises:
+        NotFound: no such package is enabled.
+        InvalidModelPackage, WeightsDigestMismatch: it is there but cannot be used.
+    """
+    found = scan_models(config)
+    for problem in found.problems:
+        if problem.package == model:
+            raise problem.error
+    if model not in found.models:
+        raise NotFound(f"no enabled model {model!r}; there are: {', '.join(sorted(found.models)) or 'none'}")
+    return found.models[model]

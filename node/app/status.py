@@ -1,0 +1,43 @@
+"""``ainode status``: the node's state in one document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from node import __version__
+from node.app.packages import scan_models
+from node.app.records import Records
+from node.show.state import node_state, why_not_ok
+from node.store.space import measure
+
+
+def node_status(records: Records) -> dict[str, Any]:
+    """The document of CONTRACT's ``status``; ``reasons`` says in words why the state is not ``ok``."""
+    config = records.config
+    roles = records.worklist.roles()
+    jobs, deliveries = records.worklist.counts()
+    space = measure(config.node.data_dir, config.node.free_space_watermark_bytes)
+    disk = {"free_bytes": space.free_bytes, "watermark_bytes": space.watermark_bytes}
+    found = scan_models(config)
+    models: list[dict[str, Any]] = [
+        {"id": model.id, "version": model.version, "demonstration": model.demonstration, "problem": None}
+        for model in found.models.values()
+    ]
+    models += [
+        {"id": one.package, "version": None, "demonstration": None, "problem": one.error.message}
+        for one in found.problems
+    ]
+    paused = records.queue.paused()
+    reasons = why_not_ok(roles, disk, [model for model in models if model["problem"]], paused)
+    return {
+        "state": node_state(roles, reasons),
+        "version": __version__,
+        "reasons": reasons,
+        "roles": roles,
+        "jobs": jobs,
+        "deliveries": deliveries,
+        "disk": disk,
+        "devices": records.worklist.devices(),
+        "models": models,
+        "paused": paused,
+    }

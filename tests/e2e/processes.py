@@ -1,0 +1,20 @@
+"""Looking at processes by their pid."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+
+def children(pid: int) -> list[int]:
+    """The processes that ``pid`` started and that live."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(word) for word in found.stdout.split()]
+
+
+def command_line(pid: int) -> str:
+    """Empty for a process that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
