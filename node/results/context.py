@@ -176,12 +176,15 @@ class ResultContext:
 
     @property
     def content_at(self) -> datetime:
-        """When the result counts as made: the job's birth, so that a second attempt writes the very same bytes.
+        """When the result counts as made: when its last image had arrived.
 
+        A UID stands for one content only (PS3.5 section 9), and ours depend on the input and the model alone. So a
+        second attempt and a repeated job must write the very same bytes, and may not look at the clock.
         In the zone of the source's own dates, for one object has one Timezone Offset From UTC.
         """
         offset = offset_of(str(self.first.get("TimezoneOffsetFromUTC") or ""))
-        return self.run.job.created_at.astimezone(offset or self.zone)
+        last = max(source.received_at for source in self.run.sources)
+        return last.astimezone(offset or self.zone)
 
 
 def series_description(name: str, version: str, outcome: Outcome) -> str:

@@ -26,7 +26,8 @@ ENCODERS: tuple[ResultEncoder[ResultContext], ...] = (
 class DicomResultWriter:
     """``ports.ResultWriter``: one SEG where something is delineated, and one SR for every outcome.
 
-    There is no clock in here: the objects of a run depend on its job alone, so a second attempt writes the same bytes.
+    There is no clock in here: objects depend on input, model and result alone, so another attempt or a repeated job
+    writes the same bytes.
     """
 
     def __init__(

@@ -59,6 +59,21 @@ def test_hippocampus_gets_seg_and_sr_committed_in_orthanc(site: Site, pacs: Pacs
     assert listed["outcome"][HIPPOCAMPUS] == "POSITIVE"
 
 
+def test_reprocessing_writes_the_very_same_objects(site: Site, pacs: Pacs) -> None:
+    study = study_of(data_dir("hippocampus-dicom-study3"))
+    (first,) = site.json("queue", "list", "--study", study)["jobs"]
+    (again,) = site.json("studies", "reprocess", study)["reprocessed"]
+    assert again["job"] != first["id"]
+    assert site.run("wait", study, "--timeout", "90").returncode == 0
+
+    def digests(job: int) -> set[tuple[str, str]]:
+        return {(one["sop_instance_uid"], one["sha256"]) for one in site.json("queue", "show", str(job))["objects"]}
+
+    assert len(digests(first["id"])) == 2
+    assert digests(again["job"]) == digests(first["id"])
+    assert len(pacs.instances(study)) == 2, "one object of each kind, however often it was sent"
+
+
 @pytest.mark.parametrize(
     ("name", "program"),
     [
