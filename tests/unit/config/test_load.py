@@ -232,7 +232,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 known_keys = st.sampled_from(["name", "type", "ae_title", "port", "url", "when", "destinations", "models", "path"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.dictionaries(
         st.sampled_from(list(Config.model_fields)),

@@ -234,7 +234,7 @@ operators = st.sampled_from(["eq", "ne", "in", "not_in", "matches", "lt", "le", 
 scalar_values = st.text(max_size=8) | st.integers() | st.floats() | st.booleans()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(value=header_values, op=operators, wanted=scalar_values | st.tuples(st.text(max_size=8), st.integers()))
 def test_no_attribute_value_raises_and_each_operator_has_its_opposite(
     value: Value, op: str, wanted: str | int | float | bool | tuple[str | int, ...]

@@ -136,7 +136,7 @@ def test_attributes_are_kept_for_routes_only_where_asked() -> None:
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(headers, max_size=4))
 def test_no_header_content_raises(content: list[dict[str, Value]]) -> None:
     facts = describe(series_of(content), KEYWORDS)
