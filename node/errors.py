@@ -28,7 +28,7 @@ AinodeError
 ├── ResultError
 │   └── ResultVerificationFailed  a written object did not survive its own re-reading
 ├── DeliveryError
-│   ├── DestinationUnreachable, AssociationRejected, StoreRefused, CommitmentTimeout (retryable)
+│   ├── DestinationUnreachable, AssociationRejected, StoreRefused (retryable)
 │   ├── CommitmentFailed          (retryable: what failed is sent again)
 │   └── SopClassRefused           the destination does not take this SOP class
 └── OperationError
@@ -231,10 +231,6 @@ class SopClassRefused(DeliveryError):
 
 
 class CommitmentFailed(DeliveryError):
-    pass
-
-
-class CommitmentTimeout(DeliveryError):
     pass
 
 

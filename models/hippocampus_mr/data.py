@@ -123,9 +123,3 @@ def read_cases(data: Path, ids: list[str], cache: Path) -> list[Case]:
             cases.append(Case(case, arrays["image"], arrays["labels"]))
     logger.info("%d cases ready", len(cases))
     return cases
-
-
-def write_folds(data: Path, file: Path = FOLDS_FILE) -> None:
-    """Write the fold assignment for all cases of `data` (done once; the file is kept in the repository)."""
-    folds = assign_folds(case_ids(data))
-    file.write_text(json.dumps({"seed": FOLD_SEED, "folds": folds}, indent=1) + "\n")

@@ -30,27 +30,14 @@ REQUEST_COMMITMENT = 1
 ALL_COMMITTED = 1
 FAILURES_EXIST = 2
 
-# Failure Reason (0008,1197), PS3.3 section C.14.1.1
+# Failure Reason (0008,1197) where the report gives none, and our own answer (PS3.3 section C.14.1.1, PS3.7 Annex C).
 PROCESSING_FAILURE = 0x0110
-FAILURE_REASONS = {
-    0x0110: "processing failure",
-    0x0112: "no such object instance",
-    0x0119: "class/instance conflict",
-    0x0122: "referenced SOP class not supported",
-    0x0131: "duplicate transaction UID",
-    0x0213: "resource limitation",
-}
 
 # DIMSE statuses of our answer to an N-EVENT-REPORT (PS3.7 section 10.1.1.1.8)
 SUCCESS = 0x0000
 NO_SUCH_EVENT_TYPE = 0x0113
 
 log = structlog.get_logger()
-
-
-def failure_reason(code: int) -> str:
-    """The words for a Failure Reason, with its number."""
-    return f"{FAILURE_REASONS.get(code, 'failure')} ({code:04X}H)"
 
 
 def action_information(transaction_uid: str, refs: Sequence[SopRef]) -> Dataset:

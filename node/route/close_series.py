@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 
@@ -56,7 +55,7 @@ def new_job(series: Series, model: ModelDescription, admission: Admission, rerun
 
 
 class CloseSeries:
-    """Called by a timer; also tells when the next turn can have something to do."""
+    """Called by a timer."""
 
     def __init__(
         self,
@@ -82,17 +81,6 @@ class CloseSeries:
             except ONE_SERIES_ERRORS as error:
                 self._report(open_series, error)
         return closed
-
-    def next_at(self) -> datetime | None:
-        """When the next series can be complete if nothing more arrives; None while no series is open."""
-        rule = self._rule
-        return min(
-            (
-                completeness.next_decision_at(series, rule.quiet_period_s, rule.open_association_quiet_s)
-                for series in self._catalogue.open_series()
-            ),
-            default=None,
-        )
 
     def _close_if_complete(self, open_series: OpenSeries) -> bool:
         rule = self._rule

@@ -25,6 +25,7 @@ def test_no_case_is_in_two_folds_and_none_of_the_test_fold_is_trained_on() -> No
     every = [case for fold in folds for case in fold]
     assert len(every) == len(set(every)) == 220
     assert sorted(len(fold) for fold in folds) == [44] * 5
+    assert folds == data.assign_folds(data.case_ids(data_dir("hippocampus-msd"))), "the seed deals them again"
     training, validation, test = data.split(0, 30)
     assert not set(training) & set(validation)
     assert not set(test) & (set(training) | set(validation))

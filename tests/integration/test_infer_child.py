@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import structlog
 import structlog.testing
+from pydicom.config import disable_value_validation
+from pydicom.dataset import Dataset
 
 from node.domain.result import Outcome
 from node.domain.study import ByteRange
@@ -179,3 +181,20 @@ def test_a_hanging_child_ends_when_its_parent_is_killed(tmp_path: Path, images: 
     pid = re.search(r"pid=(\d+)", re.sub(r"\x1b\[[0-9;]*m", "", log_line))
     assert pid is not None
     wait_for(lambda: gone(int(pid[1])), "the child ended with its parent")
+
+
+def test_what_libraries_say_of_a_header_is_not_logged(tmp_path: Path) -> None:
+    """pydicom's warnings repeat the value that they complain about, and it may be a name."""
+
+    def name_in_a_wrong_place(image: Dataset, _: int) -> None:
+        with disable_value_validation():
+            image.FrameOfReferenceUID = "Mueller^Anna"
+
+    with disable_value_validation():
+        images = write(tmp_path / "series", series(change=name_in_a_wrong_place))
+    made = SpawnedExecutor(threads=1)
+    with structlog.testing.capture_logs() as logs:
+        run(made, "threshold", images)
+        made.close()
+    assert any(entry["event"] == "inference process started" for entry in logs)
+    assert "Mueller" not in str(logs)

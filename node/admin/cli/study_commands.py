@@ -32,7 +32,7 @@ PARTS = {
     "jobs": JOB_COLUMNS,
     "results": OBJECT_COLUMNS,
     "deliveries": DELIVERY_COLUMNS,
-    "alerts": {"kind": "alert", "subject": "about", "created_at": "at", "detail": "detail"},
+    "alerts": {"kind": "alert", "subject": "about", "raised_at": "at", "detail": "detail"},
 }
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY_UID")]
 

@@ -12,7 +12,6 @@ from node.deliver.commitment import (
     ALL_COMMITTED,
     Listener,
     action_information,
-    failure_reason,
     parse_report,
 )
 from node.domain.delivery import CommitmentReport
@@ -88,11 +87,6 @@ def test_a_transaction_uid_that_is_no_uid() -> None:
     odd.add_new("TransactionUID", "LO", "../../x")
     with pytest.raises(InvalidUid):
         parse_report(odd)
-
-
-def test_failure_reasons_have_names() -> None:
-    assert failure_reason(0x0112) == "no such object instance (0112H)"
-    assert failure_reason(0x4711) == "failure (4711H)"
 
 
 def event(report: Dataset, event_type: int = ALL_COMMITTED) -> Any:
