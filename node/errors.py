@@ -30,10 +30,12 @@ AinodeError
 ├── DeliveryError
 │   ├── DestinationUnreachable, AssociationRejected, StoreRefused (retryable)
 │   ├── CommitmentFailed          (retryable: what failed is sent again)
-│   └── SopClassRefused           the destination does not take this SOP class
+│   ├── SopClassRefused           the destination does not take this SOP class
+│   └── QueryRefused              a source answered a query with a failure
 └── OperationError
     ├── NotFound
-    └── InvalidTransition
+    ├── InvalidTransition
+    └── Superseded                a newer job stands for this one
 
 Messages and details never contain patient data: UIDs, numbers and technical words only.
 """
@@ -234,6 +236,10 @@ class CommitmentFailed(DeliveryError):
     pass
 
 
+class QueryRefused(DeliveryError):
+    """A source answered a C-FIND with a failure; ``details['status']`` is its DIMSE status."""
+
+
 class OperationError(AinodeError):
     pass
 
@@ -244,3 +250,7 @@ class NotFound(OperationError):
 
 class InvalidTransition(OperationError):
     pass
+
+
+class Superseded(OperationError):
+    """What was judged is no longer what is there: another job, or none, stands for this one."""

@@ -30,6 +30,7 @@ from node.config.sections import (
     ReceiveSection,
     RouteSection,
     RouteWhen,
+    TlsSection,
     WebSection,
     WorkSection,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "ReceiveSection",
     "RouteSection",
     "RouteWhen",
+    "TlsSection",
     "WebSection",
     "WorkSection",
     "find",

@@ -71,12 +71,35 @@ class AllowedPeer(Section):
     host: Host | None = None
 
 
+class StoreSection(Section):
+    """``journal``: recycled segments that every receiver appends to; ``files``: one file for each instance."""
+
+    kind: Literal["journal", "files"] = "journal"
+    journal_segment_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 34)] = 128 << 20
+    journal_spare_segments: Annotated[int, Field(ge=0, le=1024)] = 4  # written ahead, so that nobody waits for one
+    journal_max_bytes: Annotated[int, Field(ge=0)] = 0  # 0: as much as the free-space watermark leaves
+    recycle_after_s: Seconds = 3600.0  # longer than anybody reads an instance that was removed
+
+
+class TlsSection(Section):
+    """DICOM TLS (PS3.15 B.12): 1.2 or later; with ``client_ca`` peers must show a certificate that it signed."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+
 class ReceiveSection(Section):
     host: Host = "0.0.0.0"  # noqa: S104  scanners must reach it; the allow list decides who may store
     port: ListenPort = 11112
     processes: Annotated[int, Field(ge=1, le=64)] = 2
+    fast: bool = True  # False: pynetdicom's own reception, slower
+    tls: TlsSection | None = None
     quiet_period_s: Seconds = 5.0
     open_association_quiet_s: Seconds = 60.0
+    quiet_period_learned: bool = True  # from past gaps of each calling AE title and modality, within these bounds:
+    quiet_period_min_s: Seconds = 1.0
+    quiet_period_max_s: Seconds = 60.0
     timeout_s: Seconds = 30.0
     max_associations: Annotated[int, Field(ge=1, le=10000)] = 64
     check_called_ae: bool = True
@@ -96,6 +119,25 @@ class DimseDestination(Section):
     max_attempts: Attempts = 100
     retry_base_s: Seconds = 2.0
     retry_cap_s: Seconds = 300.0
+
+
+class Source(Section):
+    """A place that knows how many instances a study or series has (C-FIND, PS3.4 C.6.2)."""
+
+    name: Name
+    ae_title: AeTitle
+    host: Host
+    port: PeerPort
+    calling: tuple[Pattern, ...] = ("*",)  # asked about what these calling AE titles send
+    timeout_s: Seconds = 10.0
+
+
+class RetentionSection(Section):
+    """Source images go when every result of their study is confirmed and this long ago, rows later; 0: never."""
+
+    images_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 7 * 86400.0
+    rows_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 365 * 86400.0
+    every_s: Seconds = 60.0
 
 
 class RouteWhen(Section):
@@ -182,6 +224,7 @@ class WorkSection(Section):
     retry_base_s: Seconds = 2.0
     retry_cap_s: Seconds = 300.0
     lease_s: Seconds = 6.0
+    max_wait_s: Seconds = 600.0  # a job that has waited this long goes before any priority
 
 
 class WebSection(Section):
@@ -194,7 +237,10 @@ class Config(Section):
 
     node: NodeSection = NodeSection()
     database: DatabaseSection = DatabaseSection()
+    store: StoreSection = StoreSection()
     receive: ReceiveSection = ReceiveSection()
+    sources: tuple[Source, ...] = ()
+    retention: RetentionSection = RetentionSection()
     destinations: tuple[DimseDestination, ...] = ()
     routes: tuple[RouteSection, ...] = ()
     models: ModelsSection = ModelsSection()

@@ -59,6 +59,35 @@ class StoredInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class AssociationFacts:
+    """The association an instance came by. ``receiver`` names the receiver process that served it."""
+
+    id: str
+    calling_ae: str
+    called_ae: str
+    peer_host: str
+    receiver: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Which instance came, when, and by which association; ``data_set_offset`` is where its data set begins in the
+
+    Part 10 file (behind preamble and file meta information).
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    association: AssociationFacts
+    received_at: datetime
+    data_set_offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class ByteRange:
     """Where an object (a DICOM Part 10 file) can be read: ``length`` bytes at ``offset`` of the file ``path``."""
 
@@ -75,6 +104,10 @@ class SeriesState(enum.StrEnum):
 class CloseReason(enum.StrEnum):
     """Which evidence closed a series."""
 
+    SOURCE_COUNT = "as many instances as a source counts"
+    STATED_COUNT = "as many images as their headers state"
+    GAPLESS = "association released and no number or position is missing"
+    WHOLE_OBJECT = "association released and one enhanced object holds the series"
     ASSOCIATION_RELEASED = "association released and quiet period over"
     QUIET = "quiet period over although an association is still open"
     OPERATOR = "an operator's word"
@@ -82,7 +115,11 @@ class CloseReason(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenSeries:
-    """A series in state RECEIVING, with the evidence for its completeness."""
+    """A series in state RECEIVING, with the evidence for its completeness.
+
+    ``associations`` counts those that contributed, whether they ended or not; ``last_release_at`` is the last end of
+    one by A-RELEASE (PS3.8 section 7.2), earlier than ``last_association_ended_at`` where the last one broke off.
+    """
 
     series_id: int
     study_instance_uid: str
@@ -94,6 +131,8 @@ class OpenSeries:
     last_association_ended_at: datetime | None
     calling_ae: str
     modality: str
+    associations: int = 1
+    last_release_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,32 +3,63 @@
 All times are aware UTC datetimes. Every method that changes something returns only after the change is durable.
 """
 
+from node.ports.arrivals import (
+    ArrivalJournal,
+    ArrivalRecord,
+    AssociationEnded,
+    Batch,
+    InstanceArrived,
+    JournalEntry,
+    LivingKeys,
+    ReceiverStarted,
+    Recording,
+    Unrecorded,
+)
 from node.ports.catalogue import Catalogue, Recorded
 from node.ports.clock import Clock, RoleBoard
+from node.ports.counts import Closings, EarlierClosing, InstanceCounts
 from node.ports.delivery import DeliveryOutcome, Destination, Outbox, Outgoing
 from node.ports.inference import InferenceReply, InferenceRequest, Model, ModelExecutor
 from node.ports.queue import JobQueue
-from node.ports.results import EncodedObject, ResultEncoder, ResultWriter, Run
-from node.ports.store import ObjectStore, StoredObject
+from node.ports.results import EncodedObject, ResultEncoder, ResultHistory, ResultWriter, Run
+from node.ports.store import Draft, InstanceStore, ObjectStore, ResultStore, StoredObject, View
 
 __all__ = [
+    "ArrivalJournal",
+    "ArrivalRecord",
+    "AssociationEnded",
+    "Batch",
     "Catalogue",
     "Clock",
+    "Closings",
     "DeliveryOutcome",
     "Destination",
+    "Draft",
+    "EarlierClosing",
     "EncodedObject",
     "InferenceReply",
     "InferenceRequest",
+    "InstanceArrived",
+    "InstanceCounts",
+    "InstanceStore",
     "JobQueue",
+    "JournalEntry",
+    "LivingKeys",
     "Model",
     "ModelExecutor",
     "ObjectStore",
     "Outbox",
     "Outgoing",
+    "ReceiverStarted",
     "Recorded",
+    "Recording",
     "ResultEncoder",
+    "ResultHistory",
+    "ResultStore",
     "ResultWriter",
     "RoleBoard",
     "Run",
     "StoredObject",
+    "Unrecorded",
+    "View",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from node.domain.admission import Admission
@@ -32,10 +33,6 @@ class Catalogue(Protocol):
         """End (as ``lost``) what a receiver process of that name left open when it died."""
         ...
 
-    def classify(self, sop_instance_uid: str, sha256: str) -> Recorded:
-        """What ``record`` would answer, without writing."""
-        ...
-
     def record(self, stored: StoredInstance) -> Recorded:
         """Write the instance's row, its series and study where they are new, and, for CONFLICT, an alert.
 
@@ -46,6 +43,13 @@ class Catalogue(Protocol):
 
     def open_series(self) -> Sequence[OpenSeries]:
         """Series in state RECEIVING."""
+        ...
+
+    def recorded_until(self) -> datetime | None:
+        """Everything received up to then has its row; None: nothing is known to wait for one.
+
+        Behind a journal rows may be late: whoever judges that a sender is quiet does it as of then.
+        """
         ...
 
     def series(self, series_id: int) -> Series:
@@ -62,7 +66,11 @@ class Catalogue(Protocol):
         ...
 
     def instances(self, study_instance_uid: str, series_instance_uids: Sequence[str]) -> Sequence[StoredInstance]:
-        """Variant 0 of every instance of these series."""
+        """Variant 0 of every instance of these series.
+
+        Raises:
+            ObjectMissing: retention has removed images of them.
+        """
         ...
 
     def raise_alert(self, kind: str, subject: str, detail: Mapping[str, Value]) -> None: ...

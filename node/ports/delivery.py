@@ -29,8 +29,8 @@ class Outbox(Protocol):
         """SCHEDULED again when ``retry_after_s`` is given, else FAILED."""
         ...
 
-    def uncommitted(self, destination: str) -> Sequence[Delivery]:
-        """STORED deliveries for which no commitment is under way."""
+    def uncommitted(self, destination: str, limit: int = 500) -> Sequence[Delivery]:
+        """STORED deliveries for which no commitment is under way, the oldest first, ``limit`` at most."""
         ...
 
     def request_commitment(self, transaction_uid: str, deliveries: Sequence[Delivery], expires_at: datetime) -> None:
@@ -53,7 +53,7 @@ class Outbox(Protocol):
         ...
 
     def rescue(self) -> int:
-        """IN_PROGRESS deliveries whose lease is over become SCHEDULED."""
+        """IN_PROGRESS deliveries whose lease is over: SCHEDULED after a growing delay, or FAILED, as ``WorkerLost``."""
         ...
 
     def get(self, delivery_id: int) -> Delivery: ...

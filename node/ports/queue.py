@@ -16,24 +16,36 @@ class JobQueue(Protocol):
     """
 
     def enqueue(self, job: NewJob) -> int:
-        """The id of the job with this key, made if it did not exist."""
+        """The id of the job with this key, made if it did not exist.
+
+        A new one supersedes what is unfinished of the same model and series, of an older revision or another version:
+        CANCELED at once, or by its worker.
+        """
         ...
 
     def claim(self, owner: str, lease_s: float, models: Sequence[str] | None = None) -> Job | None:
-        """The most urgent due job, now IN_PROGRESS with ``attempt`` + 1 and a lease.
+        """The next due job, now IN_PROGRESS with ``attempt`` + 1 and a lease: the most urgent, the longest due first.
 
-        None when the queue is paused or nothing is due.
+        But one that has been due (``run_after``) for too long goes before any priority. None when the queue is paused
+        or nothing is due.
         """
         ...
 
     def heartbeat(self, job: Job, lease_s: float) -> Lease: ...
 
     def complete(self, job: Job, completion: Completion) -> bool:
-        """COMPLETED, result rows and one delivery per (object, destination) in one transaction (outbox)."""
+        """COMPLETED, result rows and one delivery per (object, destination) in one transaction (outbox).
+
+        What the model said of the same series before is superseded with it. A job that is itself superseded becomes
+        CANCELED instead, and is no longer yours.
+        """
         ...
 
     def fail(self, job: Job, error: AinodeError, retry_after_s: float | None) -> bool:
-        """SCHEDULED again with ``run_after`` when ``retry_after_s`` is given, else FAILED. Keeps code and message."""
+        """SCHEDULED again with ``run_after`` when ``retry_after_s`` is given, else FAILED. Keeps code and message.
+
+        An attempt that ended with ``StoreUnavailable`` does not count towards the budget.
+        """
         ...
 
     def cancel_claimed(self, job: Job) -> bool:
@@ -47,7 +59,8 @@ class JobQueue(Protocol):
     def rescue(self) -> Sequence[int]:
         """Jobs whose lease is over lose their owner, as ``WorkerLost``; their ids.
 
-        They are retried at once, or FAILED when the attempts are used up.
+        They are retried after a growing delay, or FAILED when the attempts are used up: a job that kills whatever
+        runs it holds up no other.
         """
         ...
 
@@ -70,7 +83,7 @@ class JobQueue(Protocol):
         """FAILED or CANCELED -> SCHEDULED with a fresh budget of attempts (``attempt`` itself never goes back).
 
         Raises:
-            NotFound, InvalidTransition
+            NotFound, InvalidTransition, Superseded
         """
         ...
 
