@@ -6,28 +6,22 @@ bytes; the folder is locked as long as its process lives, so that a sweep remove
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import shutil
 import tempfile
-import threading
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-import structlog
-
 from node.domain.study import ByteRange
-from node.errors import ObjectMissing, StoreError, StoreUnavailable
+from node.errors import ObjectMissing, StoreError
 from node.ports import StoredObject
+from node.store.failures import translated
+from node.store.file_draft import FileDraft
+from node.store.incoming import IncomingFolder
 from node.store.layout import is_key, object_path
 
-log = structlog.get_logger()
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 # Folders whose entry in their parent is known to be durable; forgotten all at once when there are too many.
 _MAX_KNOWN_FOLDERS = 4096
 
@@ -37,25 +31,24 @@ class FileStore:
 
     def __init__(self, root: Path, flush: Callable[[int], None] = os.fsync) -> None:
         self._objects = root / "objects"
-        self._incoming_root = root / "incoming"
+        self._incoming = IncomingFolder(root / "incoming")
         self._flush = flush
-        self._lock = threading.Lock()
-        self._incoming: Path | None = None
-        self._incoming_lock = -1
         self._durable_folders: set[Path] = set()
 
     def incoming(self) -> Path:
-        """This process's own folder for bytes under way; on the first call, what dead processes left is removed.
+        """This process's own folder for bytes under way.
 
         Raises:
             StoreUnavailable: the folder cannot be made.
         """
-        with self._lock, _translated("the incoming folder cannot be made"):
-            if self._incoming is None or not self._incoming.is_dir():
-                self._incoming_root.mkdir(parents=True, exist_ok=True)
-                self._sweep()
-                self._incoming, self._incoming_lock = _locked_folder(self._incoming_root)
-            return self._incoming
+        return self._incoming.path()
+
+    def begin(self, size_hint: int = 0) -> FileDraft:
+        """
+        Raises:
+            StoreUnavailable: the file cannot be made.
+        """
+        return FileDraft(self.incoming(), self.adopt)
 
     def adopt(self, source: Path, key: str) -> StoredObject:
         """Make ``source`` the object ``key``: flush the file, rename it, flush the folder.
@@ -66,7 +59,7 @@ class FileStore:
         """
         try:
             path = object_path(self._objects, key)
-            with _translated("the object cannot be stored"):
+            with translated("the object cannot be stored"):
                 with source.open("rb") as file:
                     self._flush(file.fileno())
                     size = os.fstat(file.fileno()).st_size
@@ -86,7 +79,7 @@ class FileStore:
             StoreError: ``key`` is no key.
         """
         folder = self.incoming()
-        with _translated("the object cannot be written"):
+        with translated("the object cannot be written"):
             descriptor, name = tempfile.mkstemp(dir=folder)
             temporary = Path(name)
             try:
@@ -104,7 +97,7 @@ class FileStore:
             StoreUnavailable: the file system does not answer.
         """
         path = self._existing(key)
-        with _translated("the object cannot be looked up", missing=True):
+        with translated("the object cannot be looked up", missing=True):
             return ByteRange(path=str(path), offset=0, length=path.stat().st_size)
 
     def open(self, key: str) -> BinaryIO:
@@ -114,7 +107,7 @@ class FileStore:
             StoreUnavailable: it cannot be opened.
         """
         path = self._existing(key)
-        with _translated("the object cannot be opened", missing=True):
+        with translated("the object cannot be opened", missing=True):
             return path.open("rb")
 
     def delete(self, key: str) -> None:
@@ -124,8 +117,23 @@ class FileStore:
             StoreUnavailable: it is there and cannot be removed.
         """
         if is_key(key):
-            with _translated("the object cannot be removed"):
+            with translated("the object cannot be removed"):
                 object_path(self._objects, key).unlink(missing_ok=True)
+
+    def delete_older(self, key: str, than: datetime) -> None:
+        """``delete``, but an object that was put under this key since then stays: it is another one.
+
+        Raises:
+            StoreUnavailable: it is there and cannot be looked at or removed.
+        """
+        if not is_key(key):
+            return
+        path = object_path(self._objects, key)
+        with suppress(ObjectMissing), translated("the object cannot be removed", missing=True):
+            # Renaming a file onto its key changes this time, also of a file that was written before.
+            if path.stat().st_ctime < than.timestamp():
+                path.unlink()
+        self._remove_empty(path.parent)
 
     def keys(self) -> Iterator[str]:
         for folder, _, names in os.walk(self._objects):
@@ -134,25 +142,12 @@ class FileStore:
 
     def close(self) -> None:
         """Give up the folder for bytes under way, with whatever still lies in it."""
-        with self._lock:
-            if self._incoming is not None:
-                shutil.rmtree(self._incoming, ignore_errors=True)
-                os.close(self._incoming_lock)
-                self._incoming = None
+        self._incoming.close()
 
     def _existing(self, key: str) -> Path:
         if not is_key(key):
             raise ObjectMissing("no such object", length=len(key))
         return object_path(self._objects, key)
-
-    def _sweep(self) -> None:
-        for folder in self._incoming_root.iterdir():
-            descriptor = _try_lock(folder)
-            if descriptor is not None:
-                left = sum(1 for _ in folder.iterdir())
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(descriptor)
-                log.info("store.swept", left_behind=left)
 
     def _make_durable_folder(self, folder: Path) -> None:
         """Make ``folder`` and its missing parents, and flush every parent's entry that is not known to be durable.
@@ -169,48 +164,16 @@ class FileStore:
                 self._durable_folders.clear()
             self._durable_folders.add(each)
 
+    def _remove_empty(self, folder: Path) -> None:
+        """The folders of a series and a study without objects; who puts one there just then fails, and tries again."""
+        with suppress(OSError):
+            while folder != self._objects:
+                folder.rmdir()
+                folder = folder.parent
+
     def _flush_folder(self, folder: Path) -> None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self._flush(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _locked_folder(parent: Path) -> tuple[Path, int]:
-    """A new folder below ``parent`` and the descriptor that holds its lock."""
-    while True:
-        folder = parent / uuid.uuid4().hex
-        folder.mkdir(mode=0o700)
-        descriptor = _try_lock(folder)
-        # Another process may have swept it between mkdir and lock.
-        if descriptor is not None and folder.is_dir():
-            return folder, descriptor
-
-
-def _try_lock(folder: Path) -> int | None:
-    """A descriptor that holds the lock of ``folder``; None where another process holds it or the folder is gone."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-@contextmanager
-def _translated(what: str, missing: bool = False) -> Iterator[None]:
-    """The one place where the operating system's errors become the store's."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        if missing:
-            raise ObjectMissing("no such object") from error
-        raise StoreUnavailable(what, errno=errno.ENOENT) from error
-    except OSError as error:
-        reason = "the disk is full" if error.errno in _NO_ROOM else what
-        raise StoreUnavailable(reason, errno=error.errno) from error

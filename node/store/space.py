@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,3 +32,12 @@ def measure(folder: Path, watermark_bytes: int) -> Space:
     except OSError as error:
         raise StoreUnavailable("free space cannot be measured", errno=error.errno) from error
     return Space(free_bytes=status.f_bavail * status.f_frsize, watermark_bytes=watermark_bytes)
+
+
+def measure_all(folders: Iterable[Path], watermark_bytes: int) -> Space:
+    """The tightest of the file systems on which these folders lie.
+
+    Raises:
+        StoreUnavailable: one of them does not answer.
+    """
+    return min((measure(folder, watermark_bytes) for folder in folders), key=lambda space: space.free_bytes)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,20 @@ def test_incoming_lies_where_a_rename_to_the_objects_is_possible(tmp_path: Path)
     store.put(b"x", KEY)
     assert store.incoming().stat().st_dev == Path(store.locate(KEY).path).stat().st_dev
     assert store.incoming() == store.incoming()
+
+
+def test_what_was_put_again_since_it_was_removed_stays(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    store.put(b"x", KEY)
+    store.put(b"y", "1.2/9.9/1.1.dcm")
+    changed = datetime.fromtimestamp(Path(store.locate(KEY).path).stat().st_ctime, UTC)
+    store.delete_older(KEY, changed - timedelta(microseconds=1))  # what is converted to a time is rounded
+    assert set(store.keys()) == {KEY, "1.2/9.9/1.1.dcm"}
+    store.delete_older(KEY, changed + timedelta(seconds=1))
+    assert list(store.keys()) == ["1.2/9.9/1.1.dcm"]
+    assert not (tmp_path / "objects" / "1.2" / "3.4").exists()
+    assert (tmp_path / "objects" / "1.2" / "9.9").is_dir()
+    store.delete_older(KEY, changed - timedelta(microseconds=1))  # what is converted to a time is rounded
+    store.delete_older("../escape", changed)
+    store.put(b"x", KEY)
+    assert set(store.keys()) == {KEY, "1.2/9.9/1.1.dcm"}
