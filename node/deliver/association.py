@@ -135,11 +135,6 @@ def _associate(peer: Peer, contexts: Sequence[Syntax], handlers: Handlers) -> As
     entity.dimse_timeout = peer.timeout_s
     entity.network_timeout = peer.timeout_s
     entity.connection_timeout = peer.timeout_s
-    quick = [
-        (evt.EVT_CONN_OPEN, _on_open),
-        (evt.EVT_DATA_SENT, _quick_ack),
-        (evt.EVT_DATA_RECV, _quick_ack),
-    ]
     try:
         # No extended negotiation: asynchronous operations are never proposed.
         return entity.associate(
@@ -148,7 +143,7 @@ def _associate(peer: Peer, contexts: Sequence[Syntax], handlers: Handlers) -> As
             contexts=[build_context(context.sop_class_uid, context.transfer_syntax_uid) for context in contexts],
             ae_title=peer.ae_title,
             max_pdu=MAX_PDU,
-            evt_handlers=[*quick, *handlers],
+            evt_handlers=[*QUICK, *handlers],
         )
     except OSError as error:
         raise DestinationUnreachable(f"no address for the host: {error.strerror}", port=peer.port) from error
@@ -180,6 +175,14 @@ def _quick_ack(event: evt.Event) -> None:
     if connection is not None and hasattr(socket, "TCP_QUICKACK"):
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+# For every association, whoever opens it.
+QUICK: Handlers = [
+    (evt.EVT_CONN_OPEN, _on_open),
+    (evt.EVT_DATA_SENT, _quick_ack),
+    (evt.EVT_DATA_RECV, _quick_ack),
+]
 
 
 def _connection(event: evt.Event) -> socket.socket | None:

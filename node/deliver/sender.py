@@ -36,12 +36,12 @@ class SenderSettings:
     """
 
     policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(max_attempts=100))
-    lease_s: float = 30.0
+    lease_s: float = 6.0
     commitment_timeout_s: float = 60.0
     claim_limit: int = 50
     commitment_limit: int = 500
     burst: int = 10
-    idle_s: float = 0.5
+    idle_s: float = 0.1
 
 
 class Sender:
@@ -150,7 +150,7 @@ class Sender:
         now = self._clock.now()
         if self._ask_from is not None and now < self._ask_from:
             return False
-        waiting = self._outbox.uncommitted(self._destination.name)[: self._settings.commitment_limit]
+        waiting = self._outbox.uncommitted(self._destination.name, self._settings.commitment_limit)
         if not waiting:
             return False
         transaction_uid = self._transaction_uid()

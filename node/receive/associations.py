@@ -10,9 +10,10 @@ import threading
 import uuid
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Generic, TypeVar
 
-from node.ports import Catalogue
+from node.domain.study import AssociationFacts
 
 RELEASED = "released"
 ABORTED = "aborted"
@@ -26,22 +27,16 @@ class Link:
     """One association. ``ended`` stays ``lost`` unless the peer releases or aborts it in the protocol's words."""
 
     host: str
+    receiver: str
+    opened_at: datetime
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     calling_ae: str = ""
     called_ae: str = ""
     ended: str = LOST
-    recorded: bool = False
     instances: int = 0
 
-    def record(self, catalogue: Catalogue, receiver: str) -> None:
-        """Tell the record of this association, once."""
-        if not self.recorded:
-            catalogue.open_association(self.id, self.calling_ae, self.called_ae, self.host, receiver)
-            self.recorded = True
-
-    def record_end(self, catalogue: Catalogue) -> None:
-        if self.recorded:
-            catalogue.end_association(self.id, self.ended)
+    def facts(self) -> AssociationFacts:
+        return AssociationFacts(self.id, self.calling_ae, self.called_ae, self.host, self.receiver, self.opened_at)
 
 
 class Associations(Generic[AssociationT]):

@@ -28,6 +28,12 @@ def other_than_storage() -> list[PresentationContext]:
     return [verification, commitment]
 
 
+def proposes_storage(contexts: Sequence[PresentationContext]) -> bool:
+    """Whether anything but Verification and Storage Commitment is proposed: the sender means to store."""
+    others = {context.abstract_syntax for context in other_than_storage()}
+    return any(context.abstract_syntax not in others for context in contexts)
+
+
 def is_known(transfer_syntax_uid: str) -> bool:
     """Whether the standard defines (or once defined) this transfer syntax (PS3.6 Annex A)."""
     uid = UID(transfer_syntax_uid)

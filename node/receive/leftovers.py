@@ -12,6 +12,9 @@ from typing import Any
 
 import structlog
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import P_DATA
+
+from node.receive import pdu
 
 log = structlog.get_logger()
 
@@ -47,6 +50,8 @@ class Leftovers:
 def abort_on_unreadable_messages(association: Association) -> None:
     """Make a message that cannot be decoded, or outgrows memory, end the association by an A-ABORT (PS3.8 Evt19).
 
+    Each fragment is handed on by itself: of a PDU, pynetdicom drops what follows the end of a message.
+
     Without this the first ends the thread that serves the connection, with a traceback that shows the sender's bytes.
     Data sets of C-STORE are not in memory; what is, are commands and the data sets of other services.
     """
@@ -55,14 +60,50 @@ def abort_on_unreadable_messages(association: Association) -> None:
 
     def receive_primitive(primitive: Any) -> None:
         try:
-            receive(primitive)
-            if dimse.message is not None and _size_in_memory(dimse.message) > MAX_MESSAGE_IN_MEMORY:
-                raise OverflowError("the message is too long")
+            for fragment in primitive.presentation_data_value_list:
+                _require_order(dimse.message, *fragment)
+                single = P_DATA()
+                single.presentation_data_value_list.append(fragment)
+                receive(single)
+                if dimse.message is not None and _size_in_memory(dimse.message) > MAX_MESSAGE_IN_MEMORY:
+                    raise OverflowError("the message is too long")
         except Exception as error:  # noqa: BLE001  DIMSE handler: the association ends, the process goes on
             log.warning("receive.message_unreadable", error=type(error).__name__)
             association.dul.event_queue.put("Evt19")
 
     dimse.receive_primitive = receive_primitive  # type: ignore[method-assign]
+
+
+def end_quietly(association: Association) -> None:
+    """Where the state machine meets an event that it does not know in its state, or fails, the connection is closed.
+
+    Without this its thread would die with a traceback: a peer that sends on after a broken message does that.
+    """
+    dul = association.dul
+    act = dul.state_machine.do_action
+
+    def do_action(event: str) -> None:
+        try:
+            act(event)
+        except Exception as error:  # noqa: BLE001  DIMSE handler: the association ends, the process goes on
+            log.warning("receive.association_broken", error=type(error).__name__)
+            dul.kill_dul()
+            if dul.socket is not None:
+                dul.socket.close()
+
+    dul.state_machine.do_action = do_action  # type: ignore[method-assign]
+
+
+def _require_order(message: Any, context_id: int, fragment: bytes) -> None:
+    """First the command, then the data set, all in the context of the command (PS3.7 section 6.3.1, PS3.8 Annex E).
+
+    Raises:
+        ValueError: anything else.
+    """
+    is_command = bool(fragment[0] & pdu.COMMAND)
+    command_context = None if message is None else message.context_id
+    if is_command != (command_context is None) or command_context not in (None, context_id):
+        raise ValueError("a fragment out of its order")
 
 
 def _size_in_memory(message: Any) -> int:

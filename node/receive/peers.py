@@ -10,10 +10,14 @@ from node.config import AllowedPeer
 
 
 class Rejection(enum.Enum):
-    """Result, source and reason of an A-ASSOCIATE-RJ: permanent, by the service user."""
+    """Result, source and reason of an A-ASSOCIATE-RJ: permanent, by the service user; but for the last: transient, by
+
+    the presentation part of the service provider, so that the sender tries again later.
+    """
 
     CALLING_AE_NOT_RECOGNISED = (1, 1, 3)
     CALLED_AE_NOT_RECOGNISED = (1, 1, 7)
+    TEMPORARY_CONGESTION = (2, 3, 1)
 
 
 @dataclass(frozen=True, slots=True)

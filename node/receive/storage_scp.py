@@ -1,16 +1,18 @@
 """The Storage SCP: associations in, instances to the intake, answers out.
 
-Instances are collected by pynetdicom in files of the intake's incoming folder (chunked reception), so that memory
-does not grow with them. Handlers never raise: an exception in one would end the association without an answer and
-leave its file behind.
+On the fast path instances go from the connection to a draft (``fast_path``). Else pynetdicom collects them in files of
+the incoming folder (chunked reception). Either way memory does not grow with them. Handlers never raise: an exception
+in one would end the association without an answer and leave its file behind.
 """
 
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,14 +23,19 @@ from pynetdicom.pdu_primitives import A_ABORT
 
 from node.config import ReceiveSection
 from node.errors import AinodeError, ReceiveError, UndecodableDataSet
-from node.ports import Catalogue
+from node.ports import Draft
 from node.receive import contexts, peers
 from node.receive.associations import ABORTED, RELEASED, Associations, Link
-from node.receive.intake import Intake, Received
-from node.receive.leftovers import Leftovers, abort_on_unreadable_messages
+from node.receive.chunked import copy_received
+from node.receive.fast_path import FastSocket, Reception
+from node.receive.inflow import acknowledge_at_once
+from node.receive.intake import Command, Intake
+from node.receive.leftovers import Leftovers, abort_on_unreadable_messages, end_quietly
 from node.receive.library import LibrarySettings
+from node.receive.self_check import unusable
 from node.receive.status import SUCCESS, Answer, Status, answer_to
-from node.receive.transport import Server, acknowledge_at_once, listening_socket
+from node.receive.tls import server_context
+from node.receive.transport import Server, Terms, listening_socket, tune
 
 log = structlog.get_logger()
 
@@ -48,7 +55,7 @@ class StorageScp:
         config: address, allow list, limits and times.
         ae_title: our own AE title.
         intake: what takes each instance.
-        catalogue: told of each association that sends instances.
+        incoming: gives the folder in which pynetdicom collects an instance.
         on_commitment: takes the event information of a storage commitment report that a PACS sends on an association of
             its own; False for a transaction not known.
         receiver: name of this receiver.
@@ -61,7 +68,7 @@ class StorageScp:
         config: ReceiveSection,
         ae_title: str,
         intake: Intake,
-        catalogue: Catalogue,
+        incoming: Callable[[], Path],
         on_commitment: Callable[[Dataset], bool],
         *,
         receiver: str = "receiver",
@@ -70,12 +77,13 @@ class StorageScp:
         self._config = config
         self._ae_title = ae_title
         self._intake = intake
-        self._catalogue = catalogue
+        self._incoming = incoming
         self._on_commitment = on_commitment
         self._receiver = receiver
         self._listener = listener
         self._associations: Associations[Association] = Associations()
         self._leftovers: dict[Association, Leftovers] = {}
+        self._fast = config.fast
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._settings: LibrarySettings | None = None
@@ -93,17 +101,20 @@ class StorageScp:
         Raises:
             OSError: the address cannot be bound.
             StoreUnavailable: there is no incoming folder.
+            ConfigurationError: the certificate or the key for TLS cannot be used.
         """
-        incoming = self._intake.incoming()
-        self._catalogue.end_associations_of(self._receiver)
+        tls = server_context(self._config.tls) if self._config.tls else None
+        incoming = self._incoming()
+        self._fast = self._config.fast and _can_be_fast()
+        self._intake.recording.receiver_started(self._receiver)
         listener = self._listener or listening_socket(self._config.host, self._config.port)
         self._settings = LibrarySettings.replace(str(incoming))
-        self._server = self._make_server(listener)
+        self._server = self._make_server(listener, tls)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(ACCEPT_POLL_S,), name="storage-scp", daemon=True
         )
         self._thread.start()
-        log.info("receive.serving", port=self.address[1], receiver=self._receiver)
+        log.info("receive.serving", port=self.address[1], receiver=self._receiver, fast=self._fast, tls=tls is not None)
 
     def stop(self, drain_s: float) -> None:
         """Accept nothing more, let open associations finish for ``drain_s``, then abort them."""
@@ -119,21 +130,27 @@ class StorageScp:
         self._thread = self._settings = None
         log.info("receive.stopped", receiver=self._receiver)
 
-    def _make_server(self, listener: socket.socket) -> Server:
+    def _make_server(self, listener: socket.socket, tls: ssl.SSLContext | None) -> Server:
+        config = self._config
         entity = AE(ae_title=self._ae_title)
         entity.maximum_pdu_size = MAXIMUM_PDU_LENGTH
-        entity.maximum_associations = self._config.max_associations
-        entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = self._config.timeout_s
+        entity.maximum_associations = config.max_associations
+        entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = config.timeout_s
+        terms = Terms(
+            listener=listener,
+            shared=self._listener is not None and config.processes > 1,
+            timeout_s=config.timeout_s,
+            max_connections=CONNECTIONS_PER_ASSOCIATION * config.max_associations,
+            opened=self._on_opened,
+            finished=self._on_finished,
+            tls=tls,
+        )
         return entity.make_server(  # type: ignore[return-value]
             listener.getsockname(),
             contexts=contexts.other_than_storage(),
             server_class=Server,
             evt_handlers=self._handlers(),
-            listener=listener,
-            timeout_s=self._config.timeout_s,
-            has_room=lambda: len(self._associations) < CONNECTIONS_PER_ASSOCIATION * self._config.max_associations,
-            opened=self._on_opened,
-            finished=self._on_finished,
+            terms=terms,
         )
 
     def _handlers(self) -> list[Any]:
@@ -150,9 +167,14 @@ class StorageScp:
         ]
 
     def _on_opened(self, association: Association, host: str) -> None:
-        self._associations.arrive(association, Link(host=host))
+        self._associations.arrive(association, Link(host, self._receiver, self._intake.clock.now()))
         self._leftovers[association] = Leftovers()
         abort_on_unreadable_messages(association)
+        end_quietly(association)
+        if self._fast:
+            FastSocket.adopt(association, Reception(self._intake.begin, self._keep, _refusal), self._config.timeout_s)
+        else:
+            tune(association, self._config.timeout_s)
 
     def _on_requested(self, event: evt.Event) -> None:
         """Decide about an association request; when in doubt it is rejected."""
@@ -171,9 +193,15 @@ class StorageScp:
         assert request is not None
         link = self._associations.of(association)
         link.calling_ae, link.called_ae = request.calling_ae_title.strip(), request.called_ae_title.strip()
-        contexts.prefer_known(request.presentation_context_definition_list)
+        proposed = request.presentation_context_definition_list
+        contexts.prefer_known(proposed)
         caller = peers.Caller(calling_ae=link.calling_ae, called_ae=link.called_ae, host=link.host)
-        return peers.reject(caller, self._ae_title, self._config.check_called_ae, self._config.allow)
+        rejection = peers.reject(caller, self._ae_title, self._config.check_called_ae, self._config.allow)
+        # pynetdicom writes a data set down before it asks us: where there is no room, it must not come that far. The
+        # fast path answers A700 to the command.
+        if rejection is None and not self._fast and contexts.proposes_storage(proposed) and not self._intake.has_room():
+            return peers.Rejection.TEMPORARY_CONGESTION
+        return rejection
 
     def _on_released(self, event: evt.Event) -> None:
         self._associations.of(event.assoc).ended = RELEASED
@@ -186,13 +214,15 @@ class StorageScp:
     def _on_finished(self, association: Association) -> None:
         link = self._associations.of(association)
         try:
+            if isinstance(association.dul.socket, FastSocket):
+                association.dul.socket.release()
             self._leftovers.pop(association).remove(association)
-            link.record_end(self._catalogue)
+            self._intake.recording.association_ended(link.id, link.ended)
         except Exception as error:  # noqa: BLE001  edge: the record may be out of reach; the next start ends it
             log.error("receive.end_not_recorded", association=link.id, error=type(error).__name__)
         finally:
             self._associations.leave(association)
-        if link.recorded:
+        if link.instances:
             log.info("receive.association_ended", association=link.id, how=link.ended, instances=link.instances)
 
     def _on_message(self, event: Any) -> None:
@@ -200,16 +230,38 @@ class StorageScp:
 
     def _on_store(self, event: evt.Event) -> Dataset:
         """C-STORE. Success is answered only when the instance is durable in the store and in the record."""
+        path: Path | None = None
         try:
-            link = self._associations.of(event.assoc)
-            received = _received(event, link)
-            self._leftovers[event.assoc].served(received.path)
-            link.record(self._catalogue, self._receiver)
-            self._intake.take(received)
-            link.instances += 1
+            path = event.dataset_path
+            if path is None:
+                raise UndecodableDataSet("there is no data set")
+            self._leftovers[event.assoc].served(path)
+            self._take(path, event)
             return _status(SUCCESS)
         except Exception as error:  # noqa: BLE001  DIMSE handler: the sender gets a failure, the process goes on
             return _status(_refusal(error))
+        finally:
+            if path is not None:
+                path.unlink(missing_ok=True)
+
+    def _take(self, path: Path, event: Any) -> None:
+        command = Command(
+            sop_class_uid=str(event.request.AffectedSOPClassUID),
+            sop_instance_uid=str(event.request.AffectedSOPInstanceUID),
+            transfer_syntax_uid=str(event.context.transfer_syntax),
+        )
+        draft = self._intake.begin(path.stat().st_size)
+        try:
+            offset = copy_received(path, draft)
+        except BaseException:
+            draft.discard()
+            raise
+        self._keep(event.assoc, draft, command, offset)
+
+    def _keep(self, association: Association, draft: Draft, command: Command, data_set_offset: int) -> None:
+        link = self._associations.of(association)
+        self._intake.finish(draft, command, link.facts(), data_set_offset)
+        link.instances += 1
 
     def _on_event_report(self, event: evt.Event) -> tuple[int, None]:
         """N-EVENT-REPORT of Storage Commitment, on an association that the PACS opened."""
@@ -221,20 +273,6 @@ class StorageScp:
         except Exception as error:  # noqa: BLE001  DIMSE handler: the PACS gets a failure, the process goes on
             _refusal(error)
             return (Status.INVALID_ARGUMENT if isinstance(error, ReceiveError) else Status.PROCESSING_FAILURE), None
-
-
-def _received(event: Any, link: Link) -> Received:
-    path = event.dataset_path
-    if path is None:
-        raise UndecodableDataSet("there is no data set")
-    return Received(
-        path=path,
-        sop_class_uid=str(event.request.AffectedSOPClassUID),
-        sop_instance_uid=str(event.request.AffectedSOPInstanceUID),
-        transfer_syntax_uid=str(event.context.transfer_syntax),
-        calling_ae=link.calling_ae,
-        association_id=link.id,
-    )
 
 
 def _refusal(error: Exception) -> Answer:
@@ -261,4 +299,13 @@ def _on_echo(event: evt.Event) -> int:
 
 
 def _on_data(event: evt.Event) -> None:
-    acknowledge_at_once(event.assoc.dul.socket)
+    wrapped = event.assoc.dul.socket
+    if wrapped is not None and wrapped.socket is not None:
+        acknowledge_at_once(wrapped.socket)
+
+
+def _can_be_fast() -> bool:
+    problem = unusable()
+    if problem:
+        log.warning("receive.fast_path_unusable", differs=problem)
+    return not problem

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-import struct
+import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from socketserver import BaseServer
 from typing import Any
 
@@ -15,17 +17,22 @@ from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from node.receive.inflow import acknowledge_at_once, set_timeouts
+from node.receive.tls import secured
 
 log = structlog.get_logger()
 
 BACKLOG = 128
+# What a process waits before it accepts, for each connection that it serves already.
+YIELD_S = 0.002
+MOST_YIELDS = 10
 # An A-ASSOCIATE-RQ with 128 contexts of many transfer syntaxes stays below 1 MiB, and P-DATA below what we announce;
 # a length beyond this is an attack or another protocol.
 MAX_PDU_LENGTH = 4 << 20
-# Its protocol thread ends with the association; one that does not is left to its socket's timeout.
+# The protocol thread of an association that is over ends at once, or when its socket's time is out.
 DUL_JOIN_S = 5.0
-_QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -38,36 +45,16 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def tune(association: Association, timeout_s: float) -> None:
-    """Prepare the socket of a new association.
+    """Prepare the socket of a new association that pynetdicom serves by itself.
 
-    Our answers leave at once (TCP_NODELAY), and a peer that stops inside a PDU is dropped after ``timeout_s``:
-    without it both of its threads would wait for ever.
+    A peer that stops inside a PDU is dropped after ``timeout_s``: without it both of its threads would wait for ever.
     """
     wrapped = association.dul.socket
     assert wrapped is not None
     connection = wrapped.socket
     assert connection is not None
-    timeout = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
+    set_timeouts(connection, timeout_s, timeout_s)
     wrapped.recv = _reader(connection)  # type: ignore[method-assign,assignment]
-    acknowledge_at_once(wrapped)
-
-
-def acknowledge_at_once(wrapped: AssociationSocket | None) -> None:
-    """Re-arm TCP_QUICKACK, which the kernel drops again and again.
-
-    DCMTK leaves Nagle's algorithm on: its small writes wait for our acknowledgement, which the kernel would delay by
-    40 ms for every C-STORE.
-    """
-    connection = wrapped.socket if wrapped is not None else None
-    if _QUICKACK is None or connection is None:
-        return
-    try:
-        connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-    except OSError:
-        return  # the connection is closing
 
 
 def _reader(connection: socket.socket) -> Callable[[int], bytearray]:
@@ -89,16 +76,27 @@ def _reader(connection: socket.socket) -> Callable[[int], bytearray]:
     return recv
 
 
-class Server(ThreadedAssociationServer):
-    """Serves on a listening socket that other processes may share.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How connections are served.
 
-    Args:
-        listener: bound and listening; closed by ``shutdown``.
-        timeout_s: how long a peer may stop inside a PDU.
-        has_room: whether one more connection may be served; each takes three threads.
-        opened: told of each association and its peer's address before the first PDU is read.
-        finished: told when the threads of an association are done.
+    ``listener`` is bound and listening, and closed by ``Server.shutdown``. ``shared``: other processes accept from it
+    too. ``timeout_s`` is how long a peer may stop inside a PDU or a TLS handshake, ``max_connections`` how many may be
+    open: each takes three threads. ``opened`` is told of each association and its peer's address before the first PDU
+    is read, and prepares its socket; ``finished`` is told when the threads of an association are done.
     """
+
+    listener: socket.socket
+    shared: bool
+    timeout_s: float
+    max_connections: int
+    opened: Callable[[Association, str], None]
+    finished: Callable[[Association], None]
+    tls: ssl.SSLContext | None = None
+
+
+class Server(ThreadedAssociationServer):
+    """Serves on a listening socket that other processes may share."""
 
     daemon_threads = True
 
@@ -111,17 +109,10 @@ class Server(ThreadedAssociationServer):
         ssl_context: ssl.SSLContext | None = None,
         evt_handlers: list[evt.EventHandlerType] | None = None,
         *,
-        listener: socket.socket,
-        timeout_s: float,
-        has_room: Callable[[], bool],
-        opened: Callable[[Association, str], None],
-        finished: Callable[[Association], None],
+        terms: Terms,
     ) -> None:
-        self._listener = listener
-        self._timeout_s = timeout_s
-        self._has_room = has_room
-        self._opened = opened
-        self.finished = finished
+        self.terms = terms
+        self._connections: set[socket.socket] = set()
         # Which association the connection's own thread has opened.
         self.arrived = threading.local()
         super().__init__(ae, address, ae_title, contexts, ssl_context, evt_handlers, Connection)
@@ -132,37 +123,60 @@ class Server(ThreadedAssociationServer):
         if self.socket is not None:
             self.socket.close()
         # Several processes are woken by one connection; those that come too late must not block in accept.
-        self._listener.setblocking(False)
-        self.socket = self._listener
-        self.server_address = self._listener.getsockname()
+        self.terms.listener.setblocking(False)
+        self.socket = self.terms.listener
+        self.server_address = self.terms.listener.getsockname()
 
     def server_activate(self) -> None:
         """The socket listens already."""
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        if self.terms.shared:
+            # The busy wait a moment, so that an idle process is the first to accept.
+            time.sleep(YIELD_S * min(len(self._connections), MOST_YIELDS))
         connection, address = super().get_request()
         connection.setblocking(True)
         return connection, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """A flood of connections is closed unread: it must not use up the threads of those that are served."""
-        return self._has_room()
+        return len(self._connections) < self.terms.max_connections
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._connections.discard(request)  # there is no thread for it
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._connections.discard(request)
+
+    def service_actions(self) -> None:
+        """pynetdicom would collect garbage here, again and again; Python does it when there is some."""
 
     def server_close(self) -> None:
         # No shutdown(2) here: it would close the port for every process that shares it.
-        self._listener.close()
+        self.terms.listener.close()
 
     def shutdown(self) -> None:
         BaseServer.shutdown(self)
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        log.warning("receive.connection_failed")
+        error = sys.exception()
+        log.warning("receive.connection_failed", error=type(error).__name__)
 
     def _on_open(self, event: Any) -> None:
         self.arrived.association = event.assoc
-        self._opened(event.assoc, event.address[0])
-        tune(event.assoc, self._timeout_s)
+        connection = event.assoc.dul.socket.socket
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        acknowledge_at_once(connection)
+        self.terms.opened(event.assoc, event.address[0])
 
 
 def _on_close(event: Any) -> None:
@@ -177,10 +191,16 @@ class Connection(RequestHandler):
     server: Server
 
     def handle(self) -> None:
-        super().handle()
-        association: Association = self.server.arrived.association
-        association.join()
-        association.dul.join(DUL_JOIN_S)
-        # pynetdicom leaves a socket open whose peer has gone: its shutdown fails, and so close is never reached.
-        self.request.close()
-        self.server.finished(association)
+        terms = self.server.terms
+        if terms.tls is not None:
+            # Here and not where the connection is accepted: a peer that is slow to shake hands holds up itself alone.
+            self.request = secured(self.request, terms.tls, terms.timeout_s)
+        try:
+            super().handle()
+            association: Association = self.server.arrived.association
+            association.join()
+            association.dul.join(DUL_JOIN_S + terms.timeout_s)
+        finally:
+            # pynetdicom leaves a socket open whose peer has gone: its shutdown fails, and so close is never reached.
+            self.request.close()
+        terms.finished(association)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Sequence
 from types import TracebackType
 
 IMPLICIT_VR = "1.2.840.10008.1.2"
@@ -34,12 +35,21 @@ def store_request(sop_class_uid: str, sop_instance_uid: str, with_data_set: bool
     return element(0x0000, struct.pack("<I", len(body))) + body
 
 
-def associate_request(calling: str, called: str, abstract_syntax: str, transfer_syntaxes: list[str]) -> bytes:
+def associate_request(
+    calling: str,
+    called: str,
+    abstract_syntax: str,
+    transfer_syntaxes: list[str],
+    further: Sequence[tuple[str, str]] = (),
+    max_length: int = 65536,
+) -> bytes:
+    """``further`` (abstract and transfer syntax) get the context ids 3, 5, ...; the first one has 1."""
     items = _item(0x10, APPLICATION_CONTEXT.encode())
-    syntaxes = _item(0x30, abstract_syntax.encode())
-    syntaxes += b"".join(_item(0x40, each.encode()) for each in transfer_syntaxes)
-    items += _item(0x20, b"\x01\x00\x00\x00" + syntaxes)
-    user = _item(0x51, struct.pack(">I", 65536)) + _item(0x52, b"1.2.3.4")
+    contexts = [(abstract_syntax, transfer_syntaxes), *((abstract, [transfer]) for abstract, transfer in further)]
+    for number, (abstract, transfers) in enumerate(contexts):
+        syntaxes = _item(0x30, abstract.encode()) + b"".join(_item(0x40, each.encode()) for each in transfers)
+        items += _item(0x20, bytes([2 * number + 1, 0, 0, 0]) + syntaxes)
+    user = _item(0x51, struct.pack(">I", max_length)) + _item(0x52, b"1.2.3.4")
     items += _item(0x50, user)
     fixed = struct.pack(">HH", 1, 0) + called.ljust(16).encode() + calling.ljust(16).encode() + bytes(32)
     return pdu(1, fixed + items)
@@ -75,8 +85,11 @@ class RawScu:
         transfer_syntaxes: tuple[str, ...] = (EXPLICIT_VR,),
         calling: str = "RAW",
         called: str = "AINODE",
+        further: Sequence[tuple[str, str]] = (),
+        max_length: int = 65536,
     ) -> tuple[int, bytes]:
-        self.connection.sendall(associate_request(calling, called, abstract_syntax, list(transfer_syntaxes)))
+        request = associate_request(calling, called, abstract_syntax, list(transfer_syntaxes), further, max_length)
+        self.connection.sendall(request)
         answer = self.answer()
         assert answer is not None
         return answer

@@ -17,13 +17,13 @@ from pynetdicom.sop_class import MRImageStorage, StorageCommitmentPushModel, Ver
 from node.config import AllowedPeer, ReceiveSection
 from node.domain.delivery import CommitmentReport
 from node.receive.intake import Intake
+from node.receive.recording import RecordNow
 from node.receive.status import Status
 from node.receive.storage_scp import StorageScp
 from node.store.files import FileStore
-from node.store.layout import instance_key
 from tests.fakes.catalogue import FakeCatalogue
 from tests.integration.raw_scu import ASSOCIATE_AC, ASSOCIATE_RJ, EXPLICIT_VR, IMPLICIT_VR, MR_STORAGE, RawScu
-from tests.integration.receiving import AE_TITLE, ROOM, FixedClock, data_set_of, serving
+from tests.integration.receiving import AE_TITLE, ROOM, FixedClock, Serve, data_set_of
 from tests.objects import data_set, part10
 from tests.peers import require_program
 from tests.waiting import wait_for
@@ -47,14 +47,14 @@ def reason(answer: tuple[int, bytes]) -> tuple[int, ...]:
     ],
 )
 def test_only_allowed_peers_get_in(
-    tmp_path: Path, calling: str, called: str, rejected: tuple[int, int, int] | None
+    serve: Serve, tmp_path: Path, calling: str, called: str, rejected: tuple[int, int, int] | None
 ) -> None:
     allow = (
         AllowedPeer(ae_title="CT1"),
         AllowedPeer(ae_title="MR1", host="127.0.0.1"),
         AllowedPeer(ae_title="MR2", host="10.0.0.7"),
     )
-    with serving(tmp_path, ReceiveSection(host="127.0.0.1", port=0, allow=allow)) as site, RawScu(site.address) as scu:
+    with serve(tmp_path, ReceiveSection(host="127.0.0.1", port=0, allow=allow)) as site, RawScu(site.address) as scu:
         answer = scu.associate(calling=calling, called=called)
         if rejected is None:
             assert answer[0] == ASSOCIATE_AC
@@ -63,23 +63,23 @@ def test_only_allowed_peers_get_in(
             assert scu.answer() is None, "the connection ends after the rejection"
 
 
-def test_the_called_ae_title_is_not_checked_where_configured_so(tmp_path: Path) -> None:
+def test_the_called_ae_title_is_not_checked_where_configured_so(serve: Serve, tmp_path: Path) -> None:
     config = ReceiveSection(host="127.0.0.1", port=0, check_called_ae=False)
-    with serving(tmp_path, config) as site, RawScu(site.address) as scu:
+    with serve(tmp_path, config) as site, RawScu(site.address) as scu:
         assert scu.associate(called="WHOEVER")[0] == ASSOCIATE_AC
 
 
-def test_too_many_associations_are_rejected_for_now(tmp_path: Path) -> None:
+def test_too_many_associations_are_rejected_for_now(serve: Serve, tmp_path: Path) -> None:
     config = ReceiveSection(host="127.0.0.1", port=0, max_associations=1)
-    with serving(tmp_path, config) as site, RawScu(site.address) as first:
+    with serve(tmp_path, config) as site, RawScu(site.address) as first:
         assert first.associate()[0] == ASSOCIATE_AC
         with RawScu(site.address) as second:
             assert reason(second.associate()) == (2, 3, 2)
 
 
-def test_a_flood_of_connections_is_closed_unread(tmp_path: Path) -> None:
+def test_a_flood_of_connections_is_closed_unread(serve: Serve, tmp_path: Path) -> None:
     config = ReceiveSection(host="127.0.0.1", port=0, max_associations=2)
-    with serving(tmp_path, config) as site:
+    with serve(tmp_path, config) as site:
         flood = [RawScu(site.address) for _ in range(20)]
         try:
             wait_for(lambda: sum(_is_closed(scu) for scu in flood) >= 10, "most of the flood is closed")
@@ -97,16 +97,16 @@ def test_a_flood_of_connections_is_closed_unread(tmp_path: Path) -> None:
         wait_for(associates, "a sender gets in after the flood")
 
 
-def test_echo_by_dcmtk_leaves_no_record(tmp_path: Path) -> None:
+def test_echo_by_dcmtk_leaves_no_record(serve: Serve, tmp_path: Path) -> None:
     echoscu = require_program("echoscu")
-    with serving(tmp_path) as site:
+    with serve(tmp_path) as site:
         host, port = site.address
         subprocess.run([echoscu, "-aec", AE_TITLE, host, str(port)], check=True, timeout=60)
         assert site.catalogue.associations == {}
 
 
-def test_every_end_is_recorded_as_what_it_was(tmp_path: Path) -> None:
-    with serving(tmp_path) as site:
+def test_every_end_is_recorded_as_what_it_was(serve: Serve, tmp_path: Path) -> None:
+    with serve(tmp_path) as site:
         for number, how in enumerate(("released", "aborted", "lost")):
             made = data_set(number=number)
             with RawScu(site.address) as scu:
@@ -163,7 +163,7 @@ def test_two_servers_share_one_listening_socket(tmp_path: Path) -> None:
         socket.create_connection(address, timeout=5)
 
 
-def test_the_same_instance_from_many_senders_at_once_is_stored_once(tmp_path: Path) -> None:
+def test_the_same_instance_from_many_senders_at_once_is_stored_once(serve: Serve, tmp_path: Path) -> None:
     made = data_set(size=128)
     written = data_set_of(part10(made))
     statuses: list[int | None] = []
@@ -175,7 +175,7 @@ def test_the_same_instance_from_many_senders_at_once_is_stored_once(tmp_path: Pa
             statuses.append(scu.status())
             scu.release()
 
-    with serving(tmp_path) as site:
+    with serve(tmp_path) as site:
         senders = [threading.Thread(target=send, args=(site.address,)) for _ in range(12)]
         for sender in senders:
             sender.start()
@@ -214,9 +214,9 @@ def test_stop_lets_an_association_finish_and_aborts_one_that_does_not(tmp_path: 
     store.close()
 
 
-def test_the_process_is_as_before_when_the_server_has_stopped(tmp_path: Path) -> None:
+def test_the_process_is_as_before_when_the_server_has_stopped(serve: Serve, tmp_path: Path) -> None:
     before = (tempfile.tempdir, _config.UNRESTRICTED_STORAGE_SERVICE, _config.STORE_RECV_CHUNKED_DATASET)
-    with serving(tmp_path):
+    with serve(tmp_path):
         assert tempfile.tempdir != before[0]
     assert (tempfile.tempdir, _config.UNRESTRICTED_STORAGE_SERVICE, _config.STORE_RECV_CHUNKED_DATASET) == before
 
@@ -232,17 +232,17 @@ def test_the_process_is_as_before_when_the_server_has_stopped(tmp_path: Path) ->
 )
 @pytest.mark.parametrize("abstract_syntax", [MR_STORAGE, "1.3.46.670589.11.0.0.12.1", "1.2.840.10008.5.1.4.1.1.999"])
 def test_any_storage_class_and_the_first_syntax_of_the_standard(
-    tmp_path: Path, abstract_syntax: str, proposed: tuple[str, ...], accepted: str
+    serve: Serve, tmp_path: Path, abstract_syntax: str, proposed: tuple[str, ...], accepted: str
 ) -> None:
-    with serving(tmp_path) as site, RawScu(site.address) as scu:
+    with serve(tmp_path) as site, RawScu(site.address) as scu:
         kind, body = scu.associate(abstract_syntax, proposed)
         assert kind == ASSOCIATE_AC
         assert struct.pack(">BBH", 0x40, 0, len(accepted)) + accepted.encode() in body
         assert b"1.2.840.10008.1.2.4.50" not in body
 
 
-def test_a_query_is_no_service_of_ours(tmp_path: Path) -> None:
-    with serving(tmp_path) as site, RawScu(site.address) as scu:
+def test_a_query_is_no_service_of_ours(serve: Serve, tmp_path: Path) -> None:
+    with serve(tmp_path) as site, RawScu(site.address) as scu:
         kind, body = scu.associate("1.2.840.10008.5.1.4.1.2.2.1")
         assert kind == ASSOCIATE_AC
         assert body.count(b"\x21\x00") == 1
@@ -251,8 +251,8 @@ def test_a_query_is_no_service_of_ours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("with_role", [True, False])
-def test_a_commitment_report_on_an_association_of_the_pacs(tmp_path: Path, with_role: bool) -> None:
-    with serving(tmp_path) as site:
+def test_a_commitment_report_on_an_association_of_the_pacs(serve: Serve, tmp_path: Path, with_role: bool) -> None:
+    with serve(tmp_path) as site:
         pacs = AE(ae_title="PACS")
         pacs.add_requested_context(StorageCommitmentPushModel)
         pacs.add_requested_context(Verification)
@@ -291,9 +291,11 @@ def _reference(sop_instance_uid: str) -> Dataset:
 def _scp(
     store: FileStore, catalogue: FakeCatalogue, receiver: str = "receiver", listener: socket.socket | None = None
 ) -> StorageScp:
-    intake = Intake(store, catalogue, FixedClock(), instance_key, lambda: ROOM)
+    intake = Intake(store, RecordNow(catalogue), FixedClock(), lambda: ROOM)
     config = ReceiveSection(host="127.0.0.1", port=0)
-    return StorageScp(config, AE_TITLE, intake, catalogue, lambda report: True, receiver=receiver, listener=listener)
+    return StorageScp(
+        config, AE_TITLE, intake, store.incoming, lambda report: True, receiver=receiver, listener=listener
+    )
 
 
 def _store(address: tuple[str, int], number: int) -> None:

@@ -13,11 +13,13 @@ import pytest
 from pydicom.dataset import Dataset
 
 from node.config import ReceiveSection
+from node.receive.peers import Rejection
 from node.receive.status import Status
 from node.store.space import Space
 from tests.integration.raw_scu import (
     ABORT,
     ASSOCIATE_AC,
+    ASSOCIATE_RJ,
     IMPLICIT_VR,
     MR_STORAGE,
     P_DATA,
@@ -27,7 +29,7 @@ from tests.integration.raw_scu import (
     pdv,
     store_request,
 )
-from tests.integration.receiving import Site, data_set_of, serving
+from tests.integration.receiving import Serve, Site, data_set_of
 from tests.objects import data_set, part10
 from tests.waiting import wait_for
 
@@ -35,8 +37,8 @@ SHORT = ReceiveSection(host="127.0.0.1", port=0, timeout_s=1.0)
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with serving(tmp_path / "site") as running:
+def site(serve: Serve, tmp_path: Path) -> Iterator[Site]:
+    with serve(tmp_path / "site") as running:
         yield running
         assert [path.name for path in tmp_path.iterdir()] == ["site"], "nothing escapes the data folder"
 
@@ -143,7 +145,7 @@ def test_the_sender_vanishes_inside_an_object(site: Site, how: str) -> None:
         assert scu.associate()[0] == ASSOCIATE_AC
         scu.send(P_DATA, pdv(store_request(made.SOPClassUID, made.SOPInstanceUID), command=True, last=True))
         scu.send(P_DATA, pdv(encoded(made)[:50000], command=False, last=False))
-        wait_for(site.files_under_way, "the object is under way")
+        wait_for(site.is_under_way, "the object is under way")
         if how == "abort":
             scu.abort()
     assert_serves(site)
@@ -161,8 +163,8 @@ def test_the_sender_vanishes_with_objects_not_yet_served(site: Site) -> None:
     assert_serves(site)
 
 
-def test_a_stalled_sender_is_dropped(tmp_path: Path) -> None:
-    with serving(tmp_path, SHORT) as site:
+def test_a_stalled_sender_is_dropped(serve: Serve, tmp_path: Path) -> None:
+    with serve(tmp_path, SHORT) as site:
         with RawScu(site.address) as scu:
             assert scu.associate()[0] == ASSOCIATE_AC
             scu.connection.sendall(struct.pack(">BBI", P_DATA, 0, 1000) + b"\0" * 10)
@@ -189,8 +191,8 @@ def test_no_data_set_bytes(site: Site) -> None:
     assert_serves(site)
 
 
-def test_a_command_without_a_data_set_is_no_success(tmp_path: Path) -> None:
-    with serving(tmp_path, SHORT) as site:
+def test_a_command_without_a_data_set_is_no_success(serve: Serve, tmp_path: Path) -> None:
+    with serve(tmp_path, SHORT) as site:
         with RawScu(site.address) as scu:
             assert scu.associate()[0] == ASSOCIATE_AC
             scu.send(P_DATA, pdv(store_request(MR_STORAGE, "1.2.3", with_data_set=False), command=True, last=True))
@@ -222,10 +224,10 @@ def test_mandatory_uids_absent_or_empty(site: Site, keyword: str, empty: bool) -
     ("uid", "status"),
     [("../../x", Status.INVALID_UID), ("/", Status.INVALID_UID), ("1" * 65, None), ("", None), ("\\", None)],
 )
-def test_a_command_with_a_uid_that_is_none(tmp_path: Path, uid: str, status: Status | None) -> None:
+def test_a_command_with_a_uid_that_is_none(serve: Serve, tmp_path: Path, uid: str, status: Status | None) -> None:
     """A failure status, or an aborted association where no response could name the instance."""
     made = data_set()
-    with serving(tmp_path / "site", SHORT) as site:
+    with serve(tmp_path / "site", SHORT) as site:
         assert store_one(site, encoded(made), made.SOPClassUID, uid) == status
         assert_serves(site)
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
@@ -280,8 +282,8 @@ def test_the_same_uid_with_other_bytes_is_kept_beside(site: Site) -> None:
     assert_serves(site)
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
-    full = True
+def test_a_full_disk(serve: Serve, tmp_path: Path) -> None:
+    full = False
 
     def flush(descriptor: int) -> None:
         if full:
@@ -289,7 +291,8 @@ def test_a_full_disk(tmp_path: Path) -> None:
         os.fsync(descriptor)
 
     made = data_set()
-    with serving(tmp_path, flush=flush) as site:
+    with serve(tmp_path, flush=flush) as site:
+        full = True
         assert store_one(site, encoded(made), made.SOPClassUID, made.SOPInstanceUID) == Status.OUT_OF_RESOURCES
         assert site.catalogue.stored() == []
         full = False
@@ -297,19 +300,49 @@ def test_a_full_disk(tmp_path: Path) -> None:
         assert_serves(site)
 
 
-def test_below_the_watermark(tmp_path: Path) -> None:
-    room = Space(free_bytes=10, watermark_bytes=1 << 30)
-    made = data_set()
-    with serving(tmp_path, room=lambda: room) as site:
-        assert store_one(site, encoded(made), made.SOPClassUID, made.SOPInstanceUID) == Status.OUT_OF_RESOURCES
+ENOUGH, TOO_LITTLE = Space(free_bytes=1 << 31, watermark_bytes=1 << 30), Space(free_bytes=10, watermark_bytes=1 << 30)
+
+
+def test_below_the_watermark_nothing_is_written(serve: Serve, tmp_path: Path) -> None:
+    """The fast path answers the command. The stock path would write the data set first: it takes no association."""
+    room = TOO_LITTLE
+    with serve(tmp_path, room=lambda: room) as site:
+        with RawScu(site.address) as scu:
+            kind, body = scu.associate()
+            if kind == ASSOCIATE_RJ:
+                assert tuple(body[1:4]) == Rejection.TEMPORARY_CONGESTION.value
+            else:
+                made = data_set()
+                assert store_one(site, encoded(made), made.SOPClassUID, made.SOPInstanceUID) == Status.OUT_OF_RESOURCES
+        assert (kind == ASSOCIATE_RJ) == (serve.keywords["fast"] is False)  # type: ignore[attr-defined]
+        with RawScu(site.address) as scu:
+            assert scu.associate("1.2.840.10008.1.20.1")[0] == ASSOCIATE_AC, "a PACS may still report"
+        assert not site.is_under_way()
         assert list(site.store.keys()) == []
-        room = Space(free_bytes=1 << 31, watermark_bytes=1 << 30)
+        room = ENOUGH
         assert_serves(site)
 
 
-def test_a_row_that_cannot_be_written_is_no_success(tmp_path: Path) -> None:
+def test_the_disk_fills_while_an_association_is_open(serve: Serve, tmp_path: Path) -> None:
+    room = ENOUGH
+    first, second = data_set(number=1), data_set(number=2)
+    with serve(tmp_path, room=lambda: room) as site, RawScu(site.address) as scu:
+        assert scu.associate()[0] == ASSOCIATE_AC
+        scu.store(first.SOPClassUID, first.SOPInstanceUID, encoded(first))
+        assert scu.status() == Status.SUCCESS
+        room = TOO_LITTLE
+        scu.store(second.SOPClassUID, second.SOPInstanceUID, encoded(second))
+        assert scu.status() == Status.OUT_OF_RESOURCES
+        site.assert_tidy()
+        room = ENOUGH
+        scu.store(second.SOPClassUID, second.SOPInstanceUID, encoded(second))
+        assert scu.status() == Status.SUCCESS
+        assert len(site.catalogue.stored()) == 2
+
+
+def test_a_row_that_cannot_be_written_is_no_success(serve: Serve, tmp_path: Path) -> None:
     made = data_set()
-    with serving(tmp_path) as site:
+    with serve(tmp_path) as site:
         site.catalogue.fail_with = RuntimeError("the database is gone")
         assert store_one(site, encoded(made), made.SOPClassUID, made.SOPInstanceUID) == Status.PROCESSING_FAILURE
         site.catalogue.fail_with = None

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from node.receive.status import Status
 from tests.integration.raw_scu import ASSOCIATE_AC, P_DATA, RawScu, pdv, store_request
 from tests.integration.receiving import data_set_of, serving
@@ -19,15 +21,16 @@ RECEIVER = """
 import sys
 from pathlib import Path
 from tests.integration.receiving import serving
-with serving(Path(sys.argv[1])) as site:
+with serving(Path(sys.argv[1]), fast=sys.argv[2] == "fast") as site:
     Path(sys.argv[1], "port").write_text(str(site.address[1]))
     sys.stdin.read()
 """
 
 
-def test_what_a_killed_receiver_left_is_swept_and_what_it_acknowledged_is_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["fast", "stock"])
+def test_what_a_killed_receiver_left_is_swept_and_what_it_acknowledged_is_there(tmp_path: Path, way: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", RECEIVER, str(tmp_path)],
+        [sys.executable, "-c", RECEIVER, str(tmp_path), way],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         cwd=REPOSITORY,
@@ -44,8 +47,10 @@ def test_what_a_killed_receiver_left_is_swept_and_what_it_acknowledged_is_there(
             assert scu.status() == Status.SUCCESS
             scu.send(P_DATA, pdv(store_request(cut.SOPClassUID, cut.SOPInstanceUID), command=True, last=True))
             scu.send(P_DATA, pdv(data_set_of(part10(cut))[:50000], command=False, last=False))
-            incoming = tmp_path / "store" / "incoming"
-            wait_for(lambda: any(path.is_file() for path in incoming.rglob("*")), "the object is under way")
+            wait_for(
+                lambda: any(path.is_file() and path.stat().st_size for path in tmp_path.glob("**/incoming/**/*")),
+                "the object is under way",
+            )
             process.send_signal(signal.SIGKILL)
             process.wait(timeout=30)
     finally:
@@ -54,6 +59,12 @@ def test_what_a_killed_receiver_left_is_swept_and_what_it_acknowledged_is_there(
         process.stdin.close()
         port_file.unlink(missing_ok=True)
     with serving(tmp_path) as site:
-        assert site.files_under_way() == []
-        (key,) = site.store.keys()
-        assert data_set_of(site.bytes_of(key)) == data_set_of(part10(acknowledged))
+        later = data_set(number=3)
+        with RawScu(site.address) as scu:
+            assert scu.associate()[0] == ASSOCIATE_AC
+            scu.store(later.SOPClassUID, later.SOPInstanceUID, data_set_of(part10(later)))
+            assert scu.status() == Status.SUCCESS
+        assert not site.is_under_way(), "who first needs the folder sweeps it"
+        keys = list(site.store.keys())
+        kept = {data_set_of(site.bytes_of(key)) for key in keys}
+        assert kept == {data_set_of(part10(acknowledged)), data_set_of(part10(later))}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,15 +17,18 @@ from node.database.migrations import upgrade
 from node.domain.admission import Route, RouteCondition, Verdict
 from node.domain.job import JobState, Priority
 from node.domain.model import InputLimits, InputSelection, Interval
+from node.domain.study import AssociationFacts, CloseReason
 from node.infer.package import read_description
 from node.jobs.queue import SqlJobQueue
-from node.ports import Recorded
-from node.receive.intake import Intake, Received
+from node.receive.intake import Command, Intake
+from node.receive.part10 import data_set_offset
+from node.receive.recording import RecordNow
 from node.route.admission import judge
-from node.route.close_series import CloseSeries, CompletenessRule, Reprocess
+from node.route.close_series import CloseSeries, Reprocess
+from node.route.completeness import CompletenessRule
 from node.route.facts import describe
+from node.show.worklist import Worklist
 from node.store.files import FileStore
-from node.store.layout import instance_key
 from tests.peers import REPOSITORY, data_dir
 from tests.unit.route.descriptions import model
 from tests.unit.route.headers import real_series
@@ -64,30 +66,25 @@ class Site:
         self.catalogue = SqlCatalogue(self.engine, self.clock)
         self.queue = SqlJobQueue(self.engine, self.clock)
         self.store = FileStore(self.folder / "instances")
-        self.intake = Intake(self.store, self.catalogue, self.clock, instance_key, Room, ["SeriesDescription"])
+        self.intake = Intake(self.store, RecordNow(self.catalogue), self.clock, Room, ["SeriesDescription"])
         models = [model(SELECTION, LIMITS)]
         rule = CompletenessRule(5.0, 60.0)
         self.closer = CloseSeries(self.catalogue, self.clock, lambda: models, (ROUTE,), rule)
         self.reprocess = Reprocess(self.catalogue, self.queue, lambda: models, (ROUTE,))
 
     def receive(self, paths: list[Path], association: str = "1", calling_ae: str = "MR1") -> None:
-        self.catalogue.open_association(association, calling_ae, "AINODE", "127.0.0.1", "receiver")
+        facts = AssociationFacts(association, calling_ae, "AINODE", "127.0.0.1", "receiver", self.clock.now())
         for path in paths:
-            self._take(path, association, calling_ae)
-        self.catalogue.end_association(association, "released")
+            self._take(path, facts)
+        self.intake.recording.association_ended(association, "released")
 
-    def _take(self, path: Path, association: str, calling_ae: str) -> None:
+    def _take(self, path: Path, facts: AssociationFacts) -> None:
         header = pydicom.dcmread(path, stop_before_pixels=True)
-        copy = Path(shutil.copy(path, self.store.incoming()))
-        received = Received(
-            copy,
-            str(header.SOPClassUID),
-            str(header.SOPInstanceUID),
-            str(header.file_meta.TransferSyntaxUID),
-            calling_ae,
-            association,
-        )
-        assert self.intake.take(received) is Recorded.NEW
+        data = path.read_bytes()
+        draft = self.intake.begin(len(data))
+        draft.write([data])
+        command = Command(str(header.SOPClassUID), str(header.SOPInstanceUID), str(header.file_meta.TransferSyntaxUID))
+        self.intake.finish(draft, command, facts, data_set_offset(data))
 
 
 @pytest.fixture
@@ -102,12 +99,8 @@ def files(folder: str) -> list[Path]:
     return sorted(data_dir(folder).rglob("*.dcm"))
 
 
-def test_a_real_series_becomes_a_job_after_the_quiet_period(site: Site) -> None:
+def test_a_real_series_whose_headers_state_its_count_becomes_a_job_at_once(site: Site) -> None:
     site.receive(files("hippocampus-dicom-study3"))
-    assert site.closer.run_once() == 0
-    site.clock.step(4.9)
-    assert site.closer.run_once() == 0
-    site.clock.step(0.1)
     assert site.closer.run_once() == 1
     job = site.queue.claim("worker", 6.0)
     assert job is not None
@@ -122,10 +115,30 @@ def test_a_late_image_reopens_the_series_and_closing_again_makes_a_new_job(site:
     site.receive(images[-1:], association="2")
     site.clock.step(5)
     assert site.closer.run_once() == 1
-    jobs = [site.queue.claim("worker", 6.0), site.queue.claim("worker", 6.0)]
-    assert all(jobs)
-    assert len({job.key for job in jobs if job}) == 2
-    assert {job.model for job in jobs if job} == {"hippocampus_mr"}
+    job = site.queue.claim("worker", 6.0)
+    assert job is not None
+    assert (job.model, job.revision) == ("hippocampus_mr", 2)
+    assert site.queue.claim("worker", 6.0) is None, "the job of the first revision is superseded"
+
+
+def test_a_real_series_that_lacks_images_waits_for_the_quiet_period(site: Site) -> None:
+    images = files("hippocampus-dicom-study3")
+    site.receive([*images[:7], *images[8:]])
+    assert site.closer.run_once() == 0
+    site.clock.step(4.9)
+    assert site.closer.run_once() == 0
+    site.clock.step(0.1)
+    assert site.closer.run_once() == 1
+
+
+def test_real_series_without_a_count_close_by_their_gapless_grid(site: Site) -> None:
+    images = files("brain-mr-glioma-study3")
+    site.receive(images)
+    assert site.closer.run_once() == 4
+    study = str(pydicom.dcmread(images[0], stop_before_pixels=True).StudyInstanceUID)
+    for series in Worklist(site.engine, site.clock).why(study)["studies"][0]["series"]:
+        assert series["completeness"]["reason"] == CloseReason.GAPLESS.value
+        assert series["completeness"]["evidence"]["numbers"] == "1 to 22"
 
 
 def test_too_few_slices_become_a_job_that_says_so(site: Site) -> None:
