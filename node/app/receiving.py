@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import socket
 
 from node.app.place import Heartbeat, Place
 from node.app.records import Records
+from node.app.room import measuring
 from node.app.running import receiver_name
+from node.config import Config
 from node.deliver.commitment import parse_report
 from node.receive.intake import Intake
+from node.receive.recording import RecordLater, RecordNow
 from node.receive.storage_scp import StorageScp
-from node.store.layout import instance_key
-from node.store.space import measure
+from node.store.incoming import IncomingFolder
 
 DRAIN_S = 20.0
 
@@ -20,19 +21,15 @@ DRAIN_S = 20.0
 def serve(records: Records, place: Place) -> None:
     """Receive until the process is told to stop."""
     config = records.config
-    intake = Intake(
-        records.instances,
-        records.catalogue,
-        records.clock,
-        instance_key,
-        functools.partial(measure, config.node.data_dir, config.node.free_space_watermark_bytes),
-        {when.attribute for route in config.routes for when in route.when},
-    )
+    files = config.store.kind == "files"
+    recording = RecordNow(records.catalogue) if files else RecordLater(records.journal, records.clock)
+    intake = Intake(records.instances, recording, records.clock, measuring(config), attributes_of_routes(config))
+    incoming = IncomingFolder(config.node.data_dir / "incoming")
     scp = StorageScp(
         config.receive,
         config.node.ae_title,
         intake,
-        records.catalogue,
+        incoming.path,
         lambda information: records.outbox.apply_report(parse_report(information)),
         receiver=receiver_name(place.host, place.instance),
         listener=None if place.listen_fd is None else socket.socket(fileno=place.listen_fd),
@@ -42,3 +39,9 @@ def serve(records: Records, place: Place) -> None:
         place.ready()
         place.stop.wait()
         scp.stop(DRAIN_S)
+    incoming.close()
+
+
+def attributes_of_routes(config: Config) -> set[str]:
+    """Keywords that routes ask for, besides those always kept."""
+    return {when.attribute for route in config.routes for when in route.when}

@@ -6,11 +6,12 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from node.domain.study import Value
+from node.ports import View
 from node.receive import part10, text
 from node.receive.walk import RawValue, Walk
 
@@ -26,7 +27,7 @@ KEYWORDS = (
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "PhotometricInterpretation",
     "BurnedInAnnotation", "Laterality", "ImageLaterality", "ViewPosition", "ContrastBolusAgent",
     "ScanningSequence", "SequenceName", "MagneticFieldStrength", "EchoTime", "RepetitionTime", "ConvolutionKernel",
-    "ImagesInAcquisition",
+    "ImagesInAcquisition", "NumberOfSeriesRelatedInstances",
 )  # fmt: skip
 # Where an enhanced multi-frame object has them in its functional groups (PS3.3 C.7.6.16): those of the first frame.
 FUNCTIONAL_GROUP_KEYWORDS = (
@@ -36,6 +37,7 @@ UID_KEYWORDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInst
 
 MAX_TEXT = 1024
 MAX_VALUES = 64
+MAX_KNOWN = 128
 
 _CHARACTER_SET = 0x00080005
 _MULTIPLE = 2
@@ -61,29 +63,62 @@ def wanted_tags(extra_keywords: Iterable[str] = ()) -> dict[int, str]:
     return {_CHARACTER_SET: "SpecificCharacterSet"} | {tag: keyword for keyword, tag in tags.items() if tag is not None}
 
 
-def read(path: Path, transfer_syntax_uid: str, wanted: Mapping[int, str]) -> Header:
-    """The header of the Part 10 file ``path``; the whole data set is walked, no pixel is decoded.
+def check(view: View, transfer_syntax_uid: str, data_set_offset: int) -> Mapping[str, str]:
+    """Walk the data set at ``data_set_offset`` of the Part 10 file; the UIDs that it names, as in ``Header.uids``.
+
+    Accepts exactly what ``read`` accepts, for a small part of the time: no value is interpreted.
+
+    Raises:
+        UndecodableDataSet: as ``read``.
+    """
+    encoded = part10.encoded_at(view, view.start + data_set_offset, transfer_syntax_uid)
+    top = Walk(encoded.data, encoded.start, encoded.end, encoded.encoding, _UIDS_WANTED, groups=False).run().top
+    return {keyword: _uid(top[tag]) for keyword, tag in _UID_TAGS.items() if tag in top}
+
+
+def read(view: View, transfer_syntax_uid: str, wanted: Mapping[int, str], data_set_offset: int | None = None) -> Header:
+    """The header of the Part 10 file in ``view``; the whole data set is walked, no pixel is decoded.
+
+    Without ``data_set_offset`` the file says where its data set begins.
 
     Raises:
         UndecodableDataSet: truncated, malformed, too deep, or no DICOM at all.
     """
-    with part10.opened(path, transfer_syntax_uid) as encoded:
-        found = Walk(encoded.data, encoded.start, encoded.end, encoded.encoding, wanted).run()
+    if data_set_offset is None:
+        encoded = part10.encoded(view, transfer_syntax_uid)
+    else:
+        encoded = part10.encoded_at(view, view.start + data_set_offset, transfer_syntax_uid)
+    found = Walk(encoded.data, encoded.start, encoded.end, encoded.encoding, wanted).run()
     return interpret(found.top, found.groups, wanted)
 
 
 def interpret(top: Mapping[int, RawValue], groups: Mapping[int, RawValue], wanted: Mapping[int, str]) -> Header:
     """Raw elements as values; what cannot be understood is left out rather than guessed."""
     character_set = top.get(_CHARACTER_SET)
-    codecs = text.codecs_of(character_set.data if character_set else b"")
-    attributes = {wanted[tag]: to_value(tag, raw, codecs) for tag, raw in top.items() if tag != _CHARACTER_SET}
+    codecs = _codecs(character_set.data if character_set else b"")
+    attributes = {wanted[tag]: _value(tag, raw, codecs) for tag, raw in top.items() if tag != _CHARACTER_SET}
     for tag, raw in groups.items():
         keyword = wanted[tag]
         if keyword in FUNCTIONAL_GROUP_KEYWORDS and attributes.get(keyword) is None:
-            attributes[keyword] = to_value(tag, raw, codecs)
+            attributes[keyword] = _value(tag, raw, codecs)
     uids = {keyword: _uid(top[tag]) for keyword, tag in _UID_TAGS.items() if tag in top}
     kept = {keyword: value for keyword, value in attributes.items() if value is not None}
     return Header(uids=uids, attributes=kept)
+
+
+def _value(tag: int, raw: RawValue, codecs: tuple[str, ...]) -> Value:
+    return _known_value(tag, raw, codecs) if len(raw.data) <= MAX_KNOWN else to_value(tag, raw, codecs)
+
+
+# Most of what the images of a series say is the same in all of them.
+@lru_cache(maxsize=4096)
+def _known_value(tag: int, raw: RawValue, codecs: tuple[str, ...]) -> Value:
+    return to_value(tag, raw, codecs)
+
+
+@lru_cache(maxsize=64)
+def _codecs(character_set: bytes) -> tuple[str, ...]:
+    return tuple(text.codecs_of(character_set))
 
 
 def to_value(tag: int, raw: RawValue, codecs: Sequence[str]) -> Value:
@@ -151,3 +186,4 @@ def _tag(keyword: str) -> int:
 
 
 _UID_TAGS = {keyword: _tag(keyword) for keyword in UID_KEYWORDS}
+_UIDS_WANTED = frozenset(_UID_TAGS.values())

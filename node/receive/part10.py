@@ -1,18 +1,18 @@
-"""A received Part 10 file, opened for reading its header: where the data set begins, and how it is encoded."""
+"""A received Part 10 file: where its data set begins, and how it is encoded."""
 
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 
+from node.domain.study import ByteRange
 from node.errors import UndecodableDataSet
+from node.ports import View
 from node.receive.walk import Buffer, Encoding, sniff
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
@@ -36,49 +36,51 @@ class EncodedDataSet:
     encoding: Encoding
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """Of the encoded data set as received, without preamble and file meta information."""
-
-    sha256: str
-    size: int
-
-
-@contextmanager
-def opened(path: Path, transfer_syntax_uid: str, max_inflated: int = MAX_INFLATED) -> Iterator[EncodedDataSet]:
-    """The data set of the Part 10 file ``path``, in memory only as far as it is looked at.
+def encoded(view: View, transfer_syntax_uid: str, max_inflated: int = MAX_INFLATED) -> EncodedDataSet:
+    """The data set of the Part 10 file in ``view``, in memory only as far as it is looked at.
 
     Raises:
         UndecodableDataSet: no Part 10 file, an empty data set, a broken or monstrous deflate stream.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size <= _PREAMBLE + 4:
-            raise UndecodableDataSet("there is no data set")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            start = data_set_offset(data)
-            if start >= size:
-                raise UndecodableDataSet("there is no data set")
-            yield _data_set(data, start, size, transfer_syntax_uid, max_inflated)
+    if view.end - view.start <= _PREAMBLE + 4:
+        raise UndecodableDataSet("there is no data set")
+    start = data_set_offset(view.buffer, view.start)
+    return encoded_at(view, start, transfer_syntax_uid, max_inflated)
 
 
-def digest(path: Path) -> Digest:
-    """SHA-256 and size of the data set in the Part 10 file ``path``."""
-    with path.open("rb") as file:
-        start = data_set_offset(file.read(_PREAMBLE + 64 * 1024))
-        file.seek(start)
-        return Digest(sha256=file_digest(file, "sha256").hexdigest(), size=os.fstat(file.fileno()).st_size - start)
+def encoded_at(view: View, start: int, transfer_syntax_uid: str, max_inflated: int = MAX_INFLATED) -> EncodedDataSet:
+    """As ``encoded``, where it is known that the data set begins at ``start`` of the buffer."""
+    if start >= view.end:
+        raise UndecodableDataSet("there is no data set")
+    return _data_set(view.buffer, start, view.end, transfer_syntax_uid, max_inflated)
 
 
-def data_set_offset(data: Buffer) -> int:
-    """Where the data set begins: behind preamble, prefix and group 0002 (PS3.10 section 7.1).
+@contextmanager
+def mapped(location: ByteRange) -> Iterator[View]:
+    """The Part 10 file at ``location``, in memory only as far as it is looked at.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    with Path(location.path).open("rb") as file:
+        # A mapping begins at a page.
+        lead = location.offset % mmap.ALLOCATIONGRANULARITY
+        with mmap.mmap(
+            file.fileno(), lead + location.length, access=mmap.ACCESS_READ, offset=location.offset - lead
+        ) as mapping:
+            yield View(mapping, lead, lead + location.length)
+
+
+def data_set_offset(data: Buffer, begin: int = 0) -> int:
+    """Where the data set of the Part 10 file at ``begin`` begins: behind preamble, prefix and group 0002 (PS3.10 7.1).
 
     Raises:
         UndecodableDataSet: there is no such prefix, or the file meta information is damaged.
     """
-    if data[_PREAMBLE : _PREAMBLE + 4] != b"DICM":
+    position = begin + _PREAMBLE
+    if data[position : position + 4] != b"DICM":
         raise UndecodableDataSet("not a DICOM file")
-    position = _PREAMBLE + 4
+    position += 4
     try:
         while bytes(data[position : position + 2]) == b"\x02\x00":
             if bytes(data[position + 4 : position + 6]) in _META_LONG_VRS:
@@ -90,22 +92,22 @@ def data_set_offset(data: Buffer) -> int:
     return position
 
 
-def _data_set(data: mmap.mmap, start: int, end: int, transfer_syntax_uid: str, max_inflated: int) -> EncodedDataSet:
+def _data_set(data: Buffer, start: int, end: int, transfer_syntax_uid: str, max_inflated: int) -> EncodedDataSet:
     declared = Encoding(
         explicit=transfer_syntax_uid != IMPLICIT_VR_LITTLE_ENDIAN,
         little=transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN,
     )
     if transfer_syntax_uid in DEFLATED:
-        inflated = _inflate(data, start, max_inflated)
+        inflated = _inflate(data, start, end, max_inflated)
         return EncodedDataSet(inflated, 0, len(inflated), sniff(inflated, 0, len(inflated), declared))
     return EncodedDataSet(data, start, end, sniff(data, start, end, declared))
 
 
-def _inflate(data: mmap.mmap, start: int, max_inflated: int) -> bytes:
+def _inflate(data: Buffer, start: int, end: int, max_inflated: int) -> bytes:
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         # The mapping cannot be closed while a view of it is alive.
-        with memoryview(data) as view, view[start:] as rest:
+        with memoryview(data) as view, view[start:end] as rest:
             inflated = stream.decompress(rest, max_inflated)
     except zlib.error as error:
         raise UndecodableDataSet("the deflate stream is damaged") from error

@@ -11,8 +11,10 @@ import mmap
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from node.errors import UndecodableDataSet
+from node.receive import plain
 
 MAX_DEPTH = 64
 MAX_STEPS = 4_000_000
@@ -20,6 +22,7 @@ MAX_VALUE_LENGTH = 64 * 1024
 
 SHARED_GROUPS = 0x52009229
 PER_FRAME_GROUPS = 0x52009230
+GROUPS = frozenset((SHARED_GROUPS, PER_FRAME_GROUPS))
 PIXEL_DATA = 0x7FE00010
 ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
@@ -41,8 +44,7 @@ class Encoding:
     little: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class RawValue:
+class RawValue(NamedTuple):
     """The bytes of an element; ``vr`` is empty in implicit VR."""
 
     vr: str
@@ -73,10 +75,15 @@ class _Malformed(Exception):
     pass
 
 
+class _Exhausted(Exception):
+    """The steps are used up, if every plain sequence has as many elements as it could have."""
+
+
 class Walk:
     """``data[start:end]`` is the data set; ``wanted`` are the tags to pick up, at the top or in functional groups.
 
-    ``max_steps`` bounds the elements, items and fragments looked at, whatever a hostile structure makes of them.
+    ``groups`` is False where nothing is wanted in functional groups. ``max_steps`` bounds the elements, items and
+    fragments looked at, whatever a hostile structure makes of them.
     """
 
     def __init__(
@@ -87,17 +94,27 @@ class Walk:
         encoding: Encoding,
         wanted: Collection[int],
         max_steps: int = MAX_STEPS,
+        groups: bool = True,
     ) -> None:
         self._data = data
         self._end = end
-        self._position = start
         self._wanted = wanted
         self._little = encoding.little
         self._tag_length = struct.Struct("<HHI" if encoding.little else ">HHI")
         self._long = struct.Struct("<I" if encoding.little else ">I")
         self._short = struct.Struct("<H" if encoding.little else ">H")
-        self._open = [_Container(tag=0, holds_items=False, end=end, explicit=encoding.explicit)]
-        self._steps_left = max_steps
+        self._explicit = encoding.explicit
+        self._start = start
+        self._max_steps = max_steps
+        self._groups = GROUPS if groups else frozenset()
+        self._wanted_plain = plain.wanted(frozenset(wanted), self._groups)
+        self._begin(plainly=encoding.little)
+
+    def _begin(self, plainly: bool) -> None:
+        self._plainly = plainly
+        self._position = self._start
+        self._open = [_Container(tag=0, holds_items=False, end=self._end, explicit=self._explicit)]
+        self._steps_left = self._max_steps
         self._found = Found()
 
     def run(self) -> Found:
@@ -105,18 +122,48 @@ class Walk:
         Raises:
             UndecodableDataSet: truncated, malformed, nested more than 64 levels deep, or too many elements.
         """
+        try:
+            return self._run()
+        except _Exhausted:
+            # Plain sequences are counted by an upper bound of their steps; now each step is.
+            self._begin(plainly=False)
+            return self._run()
+
+    def _run(self) -> Found:
         while self._open:
             try:
+                self._plain_elements(self._open[-1])
                 self._count()
                 self._step(self._open[-1])
             except (_Malformed, struct.error) as error:
                 self._pass_over(str(error) or "the data set is truncated")
         return self._found
 
+    def _plain_elements(self, container: _Container) -> None:
+        """Those that can be taken without a closer look; it stops where one cannot, or at the end."""
+        if not self._plainly or container.holds_items:
+            return
+        wanted = self._wanted_plain if self._place() is not None else plain.NOTHING
+        depth = len(self._open) - 1
+        if depth and self._in_first_group():
+            depth = plain.MAX_OPEN  # something may be wanted inside any sequence there
+        end = self._end if container.end is None else container.end
+        take: plain.Take = plain.explicit if container.explicit else plain.implicit
+        self._position, steps, found = take(self._data, self._position, end, wanted, self._steps_left, depth)
+        self._steps_left -= steps
+        into = self._place() if found else None
+        if into is not None:
+            for tag, vr, start, following in found:
+                if tag not in into and following - start <= MAX_VALUE_LENGTH:
+                    into[tag] = RawValue(vr, self._data[start:following], True)
+
+    def _in_first_group(self) -> bool:
+        return self._open[1].tag in self._groups and self._open[1].items == 1
+
     def _count(self) -> None:
         self._steps_left -= 1
         if self._steps_left < 0:
-            raise UndecodableDataSet("too many data elements")
+            raise _Exhausted if self._plainly else UndecodableDataSet("too many data elements")
 
     def _step(self, container: _Container) -> None:
         if container.end is not None and self._position >= container.end:
@@ -169,7 +216,7 @@ class Walk:
             self._undefined(container, tag, vr)
             return
         end = self._within(container, length)
-        if tag in self._wanted and length <= MAX_VALUE_LENGTH:
+        if tag in self._wanted:
             self._keep(tag, vr, start, end)
         if vr == b"SQ" or (vr in (b"", b"UN") and self._data[start : start + 4] in _ITEM_TAGS):
             explicit = container.explicit and vr == b"SQ"
@@ -200,15 +247,14 @@ class Walk:
 
     def _keep(self, tag: int, vr: bytes, start: int, end: int) -> None:
         into = self._place()
-        if into is not None and tag not in into:
+        if into is not None and end - start <= MAX_VALUE_LENGTH and tag not in into:
             into[tag] = RawValue(vr.decode("ascii"), bytes(self._data[start:end]), self._little)
 
     def _place(self) -> dict[int, RawValue] | None:
         if len(self._open) == 1:
             return self._found.top
         # data set > functional groups > item > one functional group > item
-        outer = self._open[1]
-        if len(self._open) == 5 and outer.tag in (SHARED_GROUPS, PER_FRAME_GROUPS) and outer.items == 1:
+        if len(self._open) == 5 and self._in_first_group():
             return self._found.groups
         return None
 

@@ -1,33 +1,23 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
-from node.receive.associations import ABORTED, LOST, Associations, Link
-from tests.fakes.catalogue import FakeCatalogue
+from node.domain.study import AssociationFacts
+from node.receive.associations import LOST, Associations, Link
+
+OPENED = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def link() -> Link:
-    return Link(host="10.0.0.1", calling_ae="CT1", called_ae="AINODE")
+    return Link("10.0.0.1", "receiver-1", OPENED, calling_ae="CT1", called_ae="AINODE")
 
 
-def test_an_association_is_recorded_once_and_its_end_as_it_was() -> None:
-    catalogue, one = FakeCatalogue(), link()
-    one.record(catalogue, "receiver-1")
-    one.record(catalogue, "receiver-1")
-    assert len(catalogue.associations) == 1
-    one.ended = ABORTED
-    one.record_end(catalogue)
-    (recorded,) = catalogue.associations.values()
-    assert (recorded.calling_ae, recorded.called_ae, recorded.peer_host) == ("CT1", "AINODE", "10.0.0.1")
-    assert (recorded.receiver, recorded.ended) == ("receiver-1", ABORTED)
-
-
-def test_without_an_instance_nothing_is_recorded() -> None:
-    catalogue = FakeCatalogue()
-    link().record_end(catalogue)
-    assert catalogue.associations == {}
+def test_the_facts_are_those_of_the_link() -> None:
+    one = link()
+    assert one.facts() == AssociationFacts(one.id, "CT1", "AINODE", "10.0.0.1", "receiver-1", OPENED)
 
 
 def test_an_end_without_a_word_is_a_loss() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
-from node.domain.study import StoredInstance
+from node.domain.study import Arrival, AssociationFacts, StoredInstance
 from node.errors import (
     AinodeError,
     DataSetMismatch,
@@ -21,16 +21,18 @@ from node.errors import (
     UndecodableDataSet,
 )
 from node.ports import Recorded, StoredObject
-from node.receive.intake import Intake, Received
+from node.receive.intake import Command, Intake
 from node.receive.part10 import data_set_offset
+from node.receive.recording import RecordNow
+from node.store.file_draft import FileDraft
 from node.store.files import FileStore
-from node.store.layout import instance_key
 from node.store.space import Space
 from tests.fakes.catalogue import FakeCatalogue
 from tests.objects import data_set, part10
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 EXPLICIT = "1.2.840.10008.1.2.1"
+FACTS = AssociationFacts("association-1", "CT1", "AINODE", "10.0.0.1", "receiver-1", NOW)
 
 
 class FixedClock:
@@ -44,28 +46,34 @@ class Desk:
     def __init__(self, root: Path) -> None:
         self.store = FileStore(root)
         self.catalogue = FakeCatalogue()
-        self.space = Space(free_bytes=100, watermark_bytes=50)
+        self.space = Space(free_bytes=1 << 30, watermark_bytes=50)
         self.intake = Intake(
-            self.store, self.catalogue, FixedClock(), instance_key, lambda: self.space, ["DeviceSerialNumber"]
+            self.store, RecordNow(self.catalogue), FixedClock(), lambda: self.space, ["DeviceSerialNumber"]
         )
 
-    def received(self, data: bytes, sop_class_uid: str, sop_instance_uid: str) -> Received:
-        path = self.store.incoming() / "received.dcm"
-        path.write_bytes(data)
-        return Received(path, sop_class_uid, sop_instance_uid, EXPLICIT, "CT1", "association-1")
+    def take_bytes(self, data: bytes, sop_class_uid: str, sop_instance_uid: str) -> None:
+        draft = self.intake.begin(len(data))
+        draft.write([data[:100], data[100:]])
+        self.intake.finish(draft, Command(sop_class_uid, sop_instance_uid, EXPLICIT), FACTS, offset_in(data))
 
-    def take(self, made: Dataset) -> Recorded:
-        return self.intake.take(self.received(part10(made), made.SOPClassUID, made.SOPInstanceUID))
+    def take(self, made: Dataset) -> None:
+        self.take_bytes(part10(made), made.SOPClassUID, made.SOPInstanceUID)
 
     def refuse(self, kind: type[AinodeError], made: Dataset, uid: str = "", data: bytes | None = None) -> AinodeError:
-        """``take`` must raise ``kind``, and leave nothing behind."""
-        received = self.received(data or part10(made), made.SOPClassUID, uid or made.SOPInstanceUID)
+        """It must raise ``kind``, and leave nothing behind."""
         with pytest.raises(kind) as refusal:
-            self.intake.take(received)
+            self.take_bytes(data or part10(made), made.SOPClassUID, uid or made.SOPInstanceUID)
+        self.assert_nothing_kept()
+        return refusal.value
+
+    def assert_nothing_kept(self) -> None:
         assert list(self.store.incoming().iterdir()) == []
         assert list(self.store.keys()) == []
         assert self.catalogue.stored() == []
-        return refusal.value
+
+
+def offset_in(data: bytes) -> int:
+    return data_set_offset(data) if data[128:132] == b"DICM" else 0
 
 
 @pytest.fixture
@@ -76,7 +84,7 @@ def desk(tmp_path: Path) -> Desk:
 def test_an_instance_is_stored_and_recorded_with_its_header(desk: Desk) -> None:
     made = data_set()
     made.DeviceSerialNumber = "4711"
-    assert desk.take(made) is Recorded.NEW
+    desk.take(made)
     (stored,) = desk.catalogue.stored()
     written = part10(made)
     assert stored == StoredInstance(
@@ -94,10 +102,13 @@ def test_an_instance_is_stored_and_recorded_with_its_header(desk: Desk) -> None:
     with desk.store.open(stored.storage_key) as file:
         assert file.read() == written
     assert list(desk.store.incoming().iterdir()) == []
+    (association,) = desk.catalogue.associations.values()
+    assert (association.calling_ae, association.receiver, association.ended) == ("CT1", "receiver-1", None)
 
 
 def test_an_identical_duplicate_is_no_second_copy(desk: Desk) -> None:
-    assert [desk.take(data_set()), desk.take(data_set())] == [Recorded.NEW, Recorded.DUPLICATE]
+    desk.take(data_set())
+    desk.take(data_set())
     assert len(desk.catalogue.stored()) == len(list(desk.store.keys())) == 1
 
 
@@ -105,14 +116,15 @@ def test_a_duplicate_whose_bytes_are_gone_is_stored_again(desk: Desk) -> None:
     desk.take(data_set())
     (stored,) = desk.catalogue.stored()
     desk.store.delete(stored.storage_key)
-    assert desk.take(data_set()) is Recorded.DUPLICATE
+    desk.take(data_set())
     assert list(desk.store.keys()) == [stored.storage_key]
 
 
 def test_other_bytes_under_the_same_uid_are_kept_beside(desk: Desk) -> None:
     other = data_set()
     other.SeriesDescription = "other"
-    assert [desk.take(data_set()), desk.take(other)] == [Recorded.NEW, Recorded.CONFLICT]
+    desk.take(data_set())
+    desk.take(other)
     assert [stored.variant for stored in desk.catalogue.stored()] == [0, 1]
     assert len(set(desk.store.keys())) == 2
 
@@ -138,10 +150,9 @@ def part10_of_bare(made: Dataset, meta: bytes) -> bytes:
 @pytest.mark.parametrize("uid", ["../../x", "1" * 65, "", "1.2\\3"])
 def test_a_uid_of_the_command_that_is_none(desk: Desk, uid: str) -> None:
     made = data_set()
-    received = desk.received(part10(made), made.SOPClassUID, uid)
     with pytest.raises(InvalidUid):
-        desk.intake.take(received)
-    assert desk.catalogue.stored() == []
+        desk.take_bytes(part10(made), made.SOPClassUID, uid)
+    desk.assert_nothing_kept()
 
 
 def test_the_data_set_must_be_the_one_of_the_command(desk: Desk) -> None:
@@ -153,16 +164,19 @@ def test_bytes_that_are_no_data_set(desk: Desk) -> None:
     desk.refuse(UndecodableDataSet, data_set(), data=b"no DICOM" * 100)
 
 
-def test_below_the_watermark_nothing_is_written(desk: Desk) -> None:
-    desk.space = Space(free_bytes=49, watermark_bytes=50)
-    desk.refuse(OutOfResources, data_set())
+def test_below_the_watermark_nothing_is_begun(desk: Desk) -> None:
+    desk.space = Space(free_bytes=149, watermark_bytes=50)
+    with pytest.raises(OutOfResources):
+        desk.intake.begin(100)
+    desk.intake.begin(99).discard()
+    desk.assert_nothing_kept()
 
 
 def test_a_store_that_cannot_write_records_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def adopt(source: Path, key: str) -> StoredObject:
+    def commit(draft: FileDraft, arrival: Arrival) -> StoredObject:
         raise StoreUnavailable("the disk is full")
 
-    monkeypatch.setattr(desk.store, "adopt", adopt)
+    monkeypatch.setattr(FileDraft, "commit", commit)
     desk.refuse(StoreUnavailable, data_set())
 
 
@@ -172,7 +186,7 @@ def test_a_row_that_cannot_be_written_is_no_success_and_the_next_try_is(desk: De
         desk.take(data_set())
     assert list(desk.store.incoming().iterdir()) == []
     desk.catalogue.fail_with = None
-    assert desk.take(data_set()) is Recorded.NEW
+    desk.take(data_set())
     assert len(list(desk.store.keys())) == 1
 
 
@@ -184,4 +198,5 @@ def test_bytes_are_stored_before_they_are_recorded(desk: Desk, monkeypatch: pyte
         return record(stored)
 
     monkeypatch.setattr(desk.catalogue, "record", checked)
-    assert desk.take(data_set()) is Recorded.NEW
+    desk.take(data_set())
+    assert len(desk.catalogue.stored()) == 1
