@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
 from node.domain.admission import Admission, Route, Verdict
 from node.domain.job import JobState, NewJob, Priority
 from node.domain.model import ModelDescription
-from node.domain.study import OpenSeries, Series
-from node.errors import AinodeError
+from node.domain.study import Closure, OpenSeries, Series
+from node.errors import AinodeError, InvalidTransition
 from node.ports import Catalogue, Clock, JobQueue
 from node.route import completeness
 from node.route.admission import judge, keywords_of, unfit_reason
+from node.route.completeness import CompletenessRule
+from node.route.evidence import Gathering
 from node.route.facts import describe
 
 log = structlog.get_logger()
 
+# An operator's word is for what has come; it is said again where another instance comes at that very moment.
+WORD_TRIES = 10
 # What one series can do wrong to us: a row that is gone, or a value nobody thought of. It must not stop the others;
 # a lost database is none of these and ends the turn, which the timer repeats.
 ONE_SERIES_ERRORS = (AinodeError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
-
-
-@dataclass(frozen=True, slots=True)
-class CompletenessRule:
-    quiet_period_s: float
-    open_association_quiet_s: float
 
 
 def job_key(model: ModelDescription, series_instance_uid: str, revision: int, rerun: int = 0) -> str:
@@ -55,7 +54,7 @@ def new_job(series: Series, model: ModelDescription, admission: Admission, rerun
 
 
 class CloseSeries:
-    """Called by a timer."""
+    """Called over and over; what it keeps between turns saves reading things again."""
 
     def __init__(
         self,
@@ -64,31 +63,64 @@ class CloseSeries:
         models: Callable[[], Sequence[ModelDescription]],
         routes: Sequence[Route],
         rule: CompletenessRule,
+        gathering: Gathering | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._clock = clock
         self._models = models
         self._routes = tuple(routes)
         self._rule = rule
+        self._gathering = gathering or Gathering(catalogue, rule)
         self._reported: set[tuple[int, int]] = set()
 
     def run_once(self) -> int:
         """Close what is complete; how many series were closed. What is wrong with one series becomes an alert."""
-        closed = 0
-        for open_series in self._catalogue.open_series():
+        if not self._catalogue.open_series():
+            return 0
+        # Asked before what it is about is read: rows that come in between make that newer, never older.
+        recorded_until = self._catalogue.recorded_until()
+        waiting = self._catalogue.open_series()
+        closed: list[tuple[OpenSeries, Series]] = []
+        for open_series in waiting:
             try:
-                closed += self._close_if_complete(open_series)
+                series = self._close_if_complete(open_series, recorded_until)
             except ONE_SERIES_ERRORS as error:
                 self._report(open_series, error)
-        return closed
+            else:
+                closed += [(open_series, series)] if series is not None else []
+        for open_series, series in closed:
+            self._gathering.learn(open_series, series, self._clock.now())
+        self._gathering.forget_all_but({one.series_id for one in waiting})
+        return len(closed)
 
-    def _close_if_complete(self, open_series: OpenSeries) -> bool:
-        rule = self._rule
+    def complete(self, series_id: int, operator: str) -> int:
+        """An operator's word: close the series with what has come, now; how many instances that is.
+
+        Raises:
+            NotFound: there is no such series.
+            InvalidTransition: it is closed already, or instances keep coming.
+        """
+        for _ in range(WORD_TRIES):
+            found = [one for one in self._catalogue.open_series() if one.series_id == series_id]
+            if not found:
+                self._catalogue.series(series_id)
+                raise InvalidTransition("the series is closed already")
+            series = self._catalogue.series(series_id)
+            if self._close(found[0], series, completeness.by_word(found[0], self._clock.now(), operator)):
+                return found[0].instances
+        raise InvalidTransition("instances of the series come all the time")
+
+    def _close_if_complete(self, open_series: OpenSeries, recorded_until: datetime | None) -> Series | None:
         now = self._clock.now()
-        closure = completeness.decide(open_series, now, rule.quiet_period_s, rule.open_association_quiet_s)
+        as_of = now if recorded_until is None else min(now, recorded_until)
+        evidence = self._gathering.of(open_series, as_of)
+        closure = completeness.decide(evidence, now, self._rule, recorded_until)
         if closure is None:
-            return False
-        series = self._catalogue.series(open_series.series_id)
+            return None
+        series = self._gathering.series(open_series)
+        return series if self._close(open_series, series, closure) else None
+
+    def _close(self, open_series: OpenSeries, series: Series, closure: Closure) -> bool:
         judged = judge_series(series, self._models(), self._routes)
         jobs = [job for model, admission in judged if (job := new_job(series, model, admission)) is not None]
         admissions = [admission for _, admission in judged]
@@ -154,9 +186,18 @@ class Reprocess:
         models = [model for model in self._models() if model_id in (None, model.id)]
         return [
             Reprocessed(series.series_instance_uid, admission, self._enqueue(series, model, admission))
-            for series in map(self._catalogue.series, series_ids)
+            for series in self._closed(series_ids)
             for model, admission in judge_series(series, models, self._routes)
         ]
+
+    def _closed(self, series_ids: Sequence[int]) -> list[Series]:
+        """One that receives is judged when it closes: a job made now would be taken for that one, and see less.
+
+        In this order: what is closed after its revision was read has its job for that revision.
+        """
+        found = [self._catalogue.series(series_id) for series_id in series_ids]
+        receiving = {one.series_id for one in self._catalogue.open_series()}
+        return [series for series in found if series.series_id not in receiving]
 
     def _enqueue(self, series: Series, model: ModelDescription, admission: Admission) -> int | None:
         """A job under the first key that is not used up; one that waits or runs already is not made twice."""
@@ -166,6 +207,7 @@ class Reprocess:
             if job is None:
                 return None
             job_id = self._queue.enqueue(job)
-            if self._queue.get(job_id).state in (JobState.SCHEDULED, JobState.IN_PROGRESS):
+            known = self._queue.get(job_id)
+            if known.state in (JobState.SCHEDULED, JobState.IN_PROGRESS) and known.superseded_at is None:
                 return job_id
             rerun += 1

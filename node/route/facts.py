@@ -55,16 +55,16 @@ class SeriesFacts:
 def describe(series: Series, keywords: Collection[str] = ()) -> SeriesFacts:
     """The facts of ``series``; ``keywords`` names the attributes to keep for route conditions."""
     instances = [stored.instance for stored in series.instances]
-    orientations = [plane for instance in instances for plane in _orientations(instance)]
-    positions = _positions_along(_normal(orientations[0]), instances) if orientations else []
+    orientations = [plane for instance in instances for plane in orientations_of(instance)]
+    positions = _positions_along(normal_of(orientations[0]), instances) if orientations else []
     spacing = _slice_spacing(positions, instances)
     return SeriesFacts(
         modalities=_texts(instances, "Modality"),
         sop_classes=_distinct(instance.sop_class_uid for instance in instances),
         body_parts=tuple(text.upper() for text in _texts(instances, "BodyPartExamined")),
         descriptions=_distinct(_description(instance) for instance in instances),
-        orientations=_distinct(plane_of(_normal(plane)) for plane in orientations),
-        slices=sum(_frames(instance) for instance in instances),
+        orientations=_distinct(plane_of(normal_of(plane)) for plane in orientations),
+        slices=sum(frames_of(instance) for instance in instances),
         slice_spacing_mm=spacing,
         pixel_spacings_mm=tuple(dict.fromkeys(pair for instance in instances for pair in _pixel_spacings(instance))),
         extents_mm=(_slice_extent(positions, spacing, instances), *_image_extents(instances)),
@@ -121,12 +121,12 @@ def _attribute(series: Series, keyword: str) -> tuple[Scalar, ...]:
     )
 
 
-def _frames(instance: Instance) -> int:
+def frames_of(instance: Instance) -> int:
     frames = number_of(instance.attributes.get("NumberOfFrames"))
     return int(frames) if frames is not None and frames >= 1 else 1
 
 
-def _tuples(value: Value, length: int) -> Iterator[tuple[float, ...]]:
+def tuples_of(value: Value, length: int) -> Iterator[tuple[float, ...]]:
     """The numeric tuples of ``length`` in a value: one, or, for a multi-frame object, one for each frame."""
     numbers = [number_of(item) for item in scalars(value)]
     if not numbers or len(numbers) % length:
@@ -137,15 +137,15 @@ def _tuples(value: Value, length: int) -> Iterator[tuple[float, ...]]:
             yield tuple(part)
 
 
-def _orientations(instance: Instance) -> Iterator[tuple[Vector, Vector]]:
+def orientations_of(instance: Instance) -> Iterator[tuple[Vector, Vector]]:
     """(row direction, column direction) as unit vectors; what is not nearly orthonormal is malformed."""
-    for xr, yr, zr, xc, yc, zc in _tuples(instance.attributes.get("ImageOrientationPatient"), 6):
+    for xr, yr, zr, xc, yc, zc in tuples_of(instance.attributes.get("ImageOrientationPatient"), 6):
         row, column = (xr, yr, zr), (xc, yc, zc)
-        if abs(_length(row) - 1) < 0.05 and abs(_length(column) - 1) < 0.05 and abs(_dot(row, column)) < 0.05:
+        if abs(_length(row) - 1) < 0.05 and abs(_length(column) - 1) < 0.05 and abs(dot(row, column)) < 0.05:
             yield row, column
 
 
-def _normal(plane: tuple[Vector, Vector]) -> Vector:
+def normal_of(plane: tuple[Vector, Vector]) -> Vector:
     (ax, ay, az), (bx, by, bz) = plane
     cross = (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
     length = _length(cross)
@@ -155,9 +155,9 @@ def _normal(plane: tuple[Vector, Vector]) -> Vector:
 def _positions_along(normal: Vector, instances: Sequence[Instance]) -> list[float]:
     """Distinct positions of the images along the normal, ascending."""
     projected = sorted(
-        _dot(normal, (x, y, z))
+        dot(normal, (x, y, z))
         for instance in instances
-        for x, y, z in _tuples(instance.attributes.get("ImagePositionPatient"), 3)
+        for x, y, z in tuples_of(instance.attributes.get("ImagePositionPatient"), 3)
     )
     distinct: list[float] = []
     for position in projected:
@@ -176,7 +176,7 @@ def _slice_extent(positions: Sequence[float], spacing: float | None, instances: 
     if len(positions) > 1 and spacing is not None:
         return positions[-1] - positions[0] + spacing
     thickness = spacing or _first_positive(instances, "SliceThickness")
-    return None if thickness is None else thickness * max((_frames(instance) for instance in instances), default=1)
+    return None if thickness is None else thickness * max((frames_of(instance) for instance in instances), default=1)
 
 
 def _first_positive(instances: Sequence[Instance], keyword: str) -> float | None:
@@ -185,7 +185,7 @@ def _first_positive(instances: Sequence[Instance], keyword: str) -> float | None
 
 
 def _pixel_spacings(instance: Instance) -> Iterator[tuple[float, float]]:
-    for rows, columns in _tuples(instance.attributes.get("PixelSpacing"), 2):
+    for rows, columns in tuples_of(instance.attributes.get("PixelSpacing"), 2):
         if rows > 0 and columns > 0:
             yield rows, columns
 
@@ -207,9 +207,9 @@ def _image_extent(instances: Sequence[Instance], keyword: str, axis: int) -> flo
     )
 
 
-def _dot(a: Vector, b: Vector) -> float:
+def dot(a: Vector, b: Vector) -> float:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def _length(a: Vector) -> float:
-    return math.sqrt(_dot(a, a))
+    return math.sqrt(dot(a, a))

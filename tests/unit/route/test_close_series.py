@@ -13,7 +13,8 @@ from node.domain.job import Job, JobState, NewJob, Priority
 from node.domain.model import InputLimits, InputSelection, Interval
 from node.domain.study import CloseReason, Closure, OpenSeries, Series, Value
 from node.errors import NotFound
-from node.route.close_series import CloseSeries, CompletenessRule, Reprocess
+from node.route.close_series import CloseSeries, Reprocess
+from node.route.completeness import CompletenessRule
 from tests.unit.route.descriptions import EVERYWHERE, model
 from tests.unit.route.headers import axial_stack, series_of
 
@@ -51,6 +52,9 @@ class CatalogueOfSeries:
 
     def open_series(self) -> Sequence[OpenSeries]:
         return [self._open(number) for number in self.known if number not in self.closed]
+
+    def recorded_until(self) -> datetime | None:
+        return None
 
     def _open(self, number: int) -> OpenSeries:
         return OpenSeries(number, "1.2.3", f"1.2.3.{number}", 0, 40, T0, 0, T0, "CT1", "MR")
@@ -160,6 +164,7 @@ class QueueOfJobs:
     def __init__(self) -> None:
         self.jobs: dict[str, int] = {}
         self.states: dict[int, JobState] = {}
+        self.superseded: set[int] = set()
 
     def enqueue(self, job: NewJob) -> int:
         job_id = self.jobs.setdefault(job.key, len(self.jobs) + 1)
@@ -169,11 +174,35 @@ class QueueOfJobs:
     def get(self, job_id: int) -> Job:
         key = next(key for key, number in self.jobs.items() if number == job_id)
         state = self.states[job_id]
-        return Job(job_id, key, state, "m", "1", "1.2.3", (), 0, "", (), Priority.MEDIUM, 0, 3, T0)
+        job = Job(job_id, key, state, "m", "1", "1.2.3", (), 0, "", (), Priority.MEDIUM, 0, 3, T0)
+        return replace(job, superseded_at=T0 if job_id in self.superseded else None)
+
+
+def closed(*series: Series) -> CatalogueOfSeries:
+    catalogue = CatalogueOfSeries(*series)
+    for one in series:
+        catalogue.closed[one.series_id] = ClosedSeries(one.revision, Closure(CloseReason.QUIET, {}), (), ())
+    return catalogue
+
+
+def test_a_series_that_still_receives_is_not_reprocessed() -> None:
+    catalogue, queue = closed(numbered(1), numbered(2)), QueueOfJobs()
+    del catalogue.closed[2]
+    reprocess = Reprocess(catalogue, queue, lambda: [model(MR)], (EVERYWHERE,))  # type: ignore[arg-type]
+    assert [one.series_instance_uid for one in reprocess([1, 2])] == ["1.2.3.1"]
+    assert len(queue.jobs) == 1
+
+
+def test_a_job_that_is_being_stopped_for_another_version_is_none() -> None:
+    catalogue, queue = closed(numbered(1)), QueueOfJobs()
+    reprocess = Reprocess(catalogue, queue, lambda: [model(MR)], (EVERYWHERE,))  # type: ignore[arg-type]
+    assert reprocess([1])[0].job == 1
+    queue.states[1], queue.superseded = JobState.IN_PROGRESS, {1}
+    assert reprocess([1])[0].job == 2
 
 
 def test_reprocessing_makes_a_new_job_only_when_the_last_one_has_ended() -> None:
-    catalogue, queue = CatalogueOfSeries(numbered(1)), QueueOfJobs()
+    catalogue, queue = closed(numbered(1)), QueueOfJobs()
     reprocess = Reprocess(catalogue, queue, lambda: [model(MR, id="a"), model(CT, id="b")], (EVERYWHERE,))  # type: ignore[arg-type]
     admitted, unwanted = reprocess([1])
     assert (admitted.job, unwanted.job) == (1, None)
@@ -188,7 +217,7 @@ def test_reprocessing_makes_a_new_job_only_when_the_last_one_has_ended() -> None
 
 
 def test_reprocessing_by_one_model_only() -> None:
-    catalogue, queue = CatalogueOfSeries(numbered(1)), QueueOfJobs()
+    catalogue, queue = closed(numbered(1)), QueueOfJobs()
     reprocess = Reprocess(catalogue, queue, lambda: [model(MR, id="a"), model(MR, id="b")], (EVERYWHERE,))  # type: ignore[arg-type]
     assert [one.admission.model for one in reprocess([1], "b")] == ["b"]
     assert list(queue.jobs) == ["b/1.0.0/1.2.3.1/0"]
