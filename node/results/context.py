@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from pydicom.dataset import Dataset
 
 from node.domain.identity import derive_uid
-from node.domain.result import Finding, Outcome, Segment
+from node.domain.result import DocumentRef, Finding, Outcome, Segment
 from node.ports import Run
 from node.results.model_output import described_segments
+from node.results.predecessors import predecessors_of
 
 DESCRIPTION_LENGTH = 64  # LO
 _OFFSET = re.compile(r"([+-])(\d\d)([0-5]\d)\Z")
@@ -67,7 +69,16 @@ class ResultContext:
         return self.uid(f"series {modality}")
 
     def sop_instance_uid(self, modality: str) -> str:
-        return self.uid(f"instance {modality}")
+        return self.report_uid(self.predecessors) if modality == "SR" else self.uid(f"instance {modality}")
+
+    def report_uid(self, predecessors: Sequence[DocumentRef]) -> str:
+        """Of the main report as the successor of these: whom it names is content, so another name is another UID."""
+        return self.uid(" after ".join(["instance SR", *(one.sop_instance_uid for one in predecessors)]))
+
+    @property
+    def predecessors(self) -> tuple[DocumentRef, ...]:
+        """The reports that the main report replaces."""
+        return predecessors_of(self.run.earlier, self.report_uid)
 
     @property
     def further_report_uid(self) -> str:
@@ -104,7 +115,7 @@ class ResultContext:
         return own or derive_uid("frame of reference", str(self.first.get("SeriesInstanceUID", "")))
 
     def derived_uids(self) -> frozenset[str]:
-        """Every UID that an object of this run may hold and that is not the source's."""
+        """Every UID that an object of this run may hold and that is not the source's; derived, for it or another."""
         return frozenset(
             {
                 *(self.series_uid(modality) for modality in _MODALITY_RANK),
@@ -113,6 +124,7 @@ class ResultContext:
                 *(self.tracking_uid(index) for index in range(len(self.run.result.findings))),
                 self.dimension_organization_uid,
                 self.further_report_uid,
+                *(uid for one in self.predecessors for uid in (one.series_instance_uid, one.sop_instance_uid)),
                 self.algorithm_device_uid,
                 self.maker.device_uid,
                 *([self.frame_of_reference_uid] if self.frame_of_reference_uid else []),

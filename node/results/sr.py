@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from highdicom.sr import (
     AlgorithmIdentification,
@@ -34,7 +34,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
 
-from node.domain.result import Finding
+from node.domain.result import DocumentRef, Finding
 from node.ports import EncodedObject
 from node.results.concepts import (
     FURTHER_FINDINGS,
@@ -47,9 +47,11 @@ from node.results.concepts import (
 )
 from node.results.context import ResultContext
 from node.results.header import anonymous_reference, finish
+from node.results.predecessors import predecessor_documents
 from node.results.source import copy_element
 
 UNVERIFIED_NOTICE = "AI result, not verified; not for diagnostic use"
+REPLACEMENT_NOTICE = "replaces an earlier AI result on this series"
 DEMONSTRATION_NOTICE = "demonstration only"
 _CONTAINS = RelationshipTypeValues.CONTAINS
 
@@ -66,7 +68,7 @@ class ReportEncoder:
             )
         if run.further_findings:
             evidence.append(_own_reference(run, Comprehensive3DSRStorage, run.series_uid("SR"), run.further_report_uid))
-        return _encode(run, report, evidence)
+        return replace(_encode(run, report, evidence, run.predecessors), predecessors=run.predecessors)
 
 
 class FurtherReportEncoder:
@@ -88,7 +90,9 @@ class _Report:
     findings: tuple[int, ...]
 
 
-def _encode(run: ResultContext, report: _Report, evidence: list[Dataset]) -> EncodedObject:
+def _encode(
+    run: ResultContext, report: _Report, evidence: list[Dataset], predecessors: Sequence[DocumentRef] = ()
+) -> EncodedObject:
     dataset = Comprehensive3DSR(
         evidence=evidence,
         content=_content(run, report),
@@ -104,6 +108,8 @@ def _encode(run: ResultContext, report: _Report, evidence: list[Dataset]) -> Enc
     requests = _referenced_requests(run)
     if requests:
         dataset.ReferencedRequestSequence = requests
+    if predecessors:
+        dataset.PredecessorDocumentsSequence = predecessor_documents(predecessors)
     return finish(dataset, run)
 
 
@@ -164,6 +170,8 @@ def _evaluations(run: ResultContext, report: _Report) -> Iterator[ContentItem]:
         summary = f"{summary}: {result.reason.text} ({result.reason.code})"
     yield TextContentItem(codes.DCM.Summary, summary, _CONTAINS)
     yield TextContentItem(codes.DCM.Comment, UNVERIFIED_NOTICE, _CONTAINS)
+    if run.predecessors and report.findings == run.main_findings:
+        yield TextContentItem(codes.DCM.Comment, REPLACEMENT_NOTICE, _CONTAINS)
     if run.run.model.demonstration:
         yield TextContentItem(codes.DCM.Comment, DEMONSTRATION_NOTICE, _CONTAINS)
     if run.further_findings and report.findings == run.main_findings:

@@ -17,6 +17,7 @@ from node.domain.result import CodedConcept, Finding
 from node.errors import ResultVerificationFailed
 from node.ports import EncodedObject
 from node.results.context import ResultContext
+from node.results.predecessors import documents_named
 from node.results.source import NEVER_ABSENT, PATIENT_AND_STUDY
 from node.results.voxels import label_map_of, require
 
@@ -54,6 +55,9 @@ def verify(context: ResultContext, objects: Sequence[EncodedObject]) -> None:
     main, further = context.sop_instance_uid("SR"), context.further_report_uid
     require(set(found) == {main, *([further] if context.further_findings else [])}, "there is every report")
     _report(context, found[main], [other for other in datasets if other is not found[main]], context.main_findings)
+    require(documents_named(found[main]) == context.predecessors, "predecessors", main)
+    said = {written.sop_instance_uid: written.predecessors for written in objects if written.predecessors}
+    require(said == ({main: context.predecessors} if context.predecessors else {}), "predecessors as told", main)
     if context.further_findings:
         _report(context, found[further], [], context.further_findings)
 

@@ -16,7 +16,7 @@ import pytest
 from highdicom.seg import segread
 from highdicom.sr import srread
 
-from node.domain.result import CodedConcept, Finding, InferenceResult, Outcome, Reason
+from node.domain.result import CodedConcept, DocumentRef, EarlierResult, Finding, InferenceResult, Outcome, Reason
 from node.ports import Run
 from node.results.writer import DicomResultWriter
 from tests.conformance import validators
@@ -94,7 +94,18 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
         "mixture": run_on(images, mixture),
         "one segment empty": run_on(images, positive(base.grid, half)),
     }
-    return {name: _write(run, images, folder / name) for name, run in runs.items()}
+    written = {name: _write(run, images, folder / name) for name, run in runs.items()}
+    successor = replace(base, job=replace(base.job, revision=1), earlier=(_said(written["mixture"]),))
+    return written | {"successor": _write(successor, images, folder / "successor")}
+
+
+def _said(written: Written) -> EarlierResult:
+    """Both reports of a run, the main one first."""
+    reports = [pydicom.dcmread(written.files[name]) for name in ("SR", "SR 2")]
+    refs = (
+        DocumentRef(one.StudyInstanceUID, one.SeriesInstanceUID, one.SOPClassUID, one.SOPInstanceUID) for one in reports
+    )
+    return EarlierResult(tuple(refs))
 
 
 @pytest.fixture(scope="module")
@@ -120,10 +131,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Written:
 
 
 @pytest.fixture(scope="module")
-def spoilt(real: dict[str, Written], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def spoilt(
+    real: dict[str, Written], outcomes: dict[str, Written], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """Objects that each validator has to complain of: else nobody would know that it was really asked."""
     folder = tmp_path_factory.mktemp("spoilt")
-    files = {name: folder / f"{name}.dcm" for name in ("no segments", "no procedure of CID 100", "no concept name")}
+    kinds = ("no segments", "no procedure of CID 100", "no concept name", "no study of the predecessor")
+    files = {name: folder / f"{name}.dcm" for name in kinds}
     seg = pydicom.dcmread(real["hippocampus"].files["SEG"])
     del seg.SegmentSequence
     seg.save_as(files["no segments"])
@@ -133,6 +147,9 @@ def spoilt(real: dict[str, Written], tmp_path_factory: pytest.TempPathFactory) -
     report.save_as(files["no procedure of CID 100"])
     del report.ContentSequence[0].ConceptNameCodeSequence
     report.save_as(files["no concept name"])
+    successor = pydicom.dcmread(outcomes["successor"].files["SR"])
+    del successor.PredecessorDocumentsSequence[0].StudyInstanceUID
+    successor.save_as(files["no study of the predecessor"])
     return files
 
 
@@ -158,7 +175,7 @@ def test_objects_are_valid(
     everything = [*real.values(), *outcomes.values(), hostile]
     files = [path for written in everything for path in written.files.values()]
     reports = [path for path in files if path.stem.startswith("SR")]
-    assert (len(files), len(reports)) == (21, 13)
+    assert (len(files), len(reports)) == (23, 14)
     assert set(reports) < set(pixelmed)
     complaints = {path: validators.dciodvfy(path) + pixelmed.get(path, []) for path in files}
     for path in reports:
@@ -169,8 +186,16 @@ def test_objects_are_valid(
 @pytest.mark.timeout(900)  # Java on a busy machine
 def test_validators_notice_what_is_wrong(spoilt: dict[str, Path], pixelmed: dict[Path, list[str]]) -> None:
     assert validators.dciodvfy(spoilt["no segments"])
+    assert validators.dciodvfy(spoilt["no study of the predecessor"])
     assert pixelmed[spoilt["no procedure of CID 100"]]
     assert validators.dsrdump(spoilt["no concept name"])
+
+
+def test_dcmtk_follows_the_successor_to_its_predecessors(outcomes: dict[str, Written]) -> None:
+    listed = validators.predecessors(outcomes["successor"].files["SR"])
+    wanted = {pydicom.dcmread(outcomes["mixture"].files[name]).SOPInstanceUID for name in ("SR", "SR 2")}
+    assert listed == wanted
+    assert validators.predecessors(outcomes["mixture"].files["SR"]) == set()
 
 
 def test_results_fit_into_their_study(real: dict[str, Written]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from tests.peers import absent, require_program
 
@@ -107,3 +108,11 @@ def tid1500reader(path: Path, folder: Path) -> list[dict[str, Any]]:
     assert done.returncode == 0, done.stdout + done.stderr
     groups: list[dict[str, Any]] = json.loads(target.read_text())["Measurements"]
     return groups
+
+
+def predecessors(path: Path) -> set[str]:
+    """DCMTK: the SOP Instance UIDs of the documents that a report says it replaces."""
+    done = _run(require_program("dsr2xml"), path)
+    assert done.returncode == 0, done.stderr
+    report = ElementTree.fromstring(done.stdout)
+    return {item.attrib["uid"] for item in report.iterfind(".//predecessor//instance")}
