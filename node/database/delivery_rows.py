@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, insert, select, update
 
+from node.database.plain import documents_to_plain
+from node.database.statements import beside, in_state
 from node.database.tables import delivery, job, result
 from node.domain.delivery import Delivery, DeliveryState
 from node.domain.result import ResultObject
@@ -36,19 +38,27 @@ def insert_result(connection: Connection, job_id: int, written: ResultObject, no
         "sha256": written.sha256,
         "size": written.size,
         "created_at": now,
+        "predecessors": documents_to_plain(written.predecessors),
     }
     result_id: int = connection.execute(insert(result).values(**values).returning(result.c.id)).scalar_one()
     return result_id
 
 
 def insert_delivery(
-    connection: Connection, job_id: int, result_id: int, destination: str, max_attempts: int, now: datetime
+    connection: Connection,
+    job_id: int,
+    result_id: int,
+    destination: str,
+    priority: int,
+    max_attempts: int,
+    now: datetime,
 ) -> None:
     values = {
         "job_id": job_id,
         "result_id": result_id,
         "destination": destination,
         "state": DeliveryState.SCHEDULED,
+        "priority": priority,
         "attempt": 0,
         "max_attempts": max_attempts,
         "budget": max_attempts,
@@ -81,9 +91,19 @@ RELEASED: Mapping[str, Any] = {"owner": None, "lease_until": None, "transaction_
 
 
 def is_due(destination: str, now: datetime) -> ColumnElement[bool]:
+    """Among all deliveries: as ``ix_delivery_claim`` has them."""
     return and_(
         delivery.c.destination == destination,
-        delivery.c.state == DeliveryState.SCHEDULED,
+        in_state(delivery.c.state, DeliveryState.SCHEDULED),
+        delivery.c.run_after <= now,
+    )
+
+
+def is_due_beside(destination: str, now: datetime) -> ColumnElement[bool]:
+    """The same among few: those of a job."""
+    return and_(
+        beside(delivery.c.destination) == destination,
+        beside(delivery.c.state) == DeliveryState.SCHEDULED,
         delivery.c.run_after <= now,
     )
 

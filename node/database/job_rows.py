@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from node.database import supersession
 from node.database.plain import reason_from_plain, reason_to_plain
 from node.database.statements import insert_new
 from node.database.tables import job as jobs
@@ -15,8 +16,8 @@ from node.domain.result import Outcome
 
 
 def insert_job(connection: Connection, new: NewJob, now: datetime, max_attempts: int) -> int:
-    """The id of the job with this key, made if it did not exist."""
-    insert_new(
+    """The id of the job with this key, made if it did not exist; a new one replaces what is unfinished of the same."""
+    made = insert_new(
         connection,
         jobs,
         ("key",),
@@ -42,6 +43,8 @@ def insert_job(connection: Connection, new: NewJob, now: datetime, max_attempts:
         },
     )
     job_id: int = connection.execute(select(jobs.c.id).where(jobs.c.key == new.key)).scalar_one()
+    if made:
+        supersession.replace_unfinished(connection, job_id, new, now)
     return job_id
 
 
@@ -74,4 +77,6 @@ def job_from_row(row: Row[*tuple[Any, ...]]) -> Job:
         error=fields["error"],
         outcome=None if fields["outcome"] is None else Outcome(fields["outcome"]),
         reason=reason_from_plain(fields["reason"]),
+        superseded_by=fields["superseded_by"],
+        superseded_at=fields["superseded_at"],
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, select, update
 
 from node.database import commitments
 from node.database.delivery_rows import (
@@ -16,12 +17,15 @@ from node.database.delivery_rows import (
     delivery_from_row,
     failed,
     is_due,
+    is_due_beside,
 )
+from node.database.statements import in_state
 from node.database.tables import delivery, job, result
 from node.database.unit_of_work import UnitOfWork
 from node.domain.delivery import CommitmentReport, Delivery, DeliveryState
+from node.domain.job import Priority
 from node.domain.retry import RetryPolicy
-from node.errors import AinodeError, InvalidTransition, NotFound
+from node.errors import AinodeError, InvalidTransition, NotFound, WorkerLost
 from node.ports import Clock
 
 # STORED too: a destination that lost what it had stored is sent it again by an operator.
@@ -31,7 +35,7 @@ RESEND = RetryPolicy()
 
 
 class SqlOutbox:
-    """``resend`` says how soon an object is sent again that was stored but not committed."""
+    """``resend`` says how soon an object is sent again that was stored but not committed, or whose sender was lost."""
 
     def __init__(self, engine: Engine, clock: Clock, resend: RetryPolicy = RESEND) -> None:
         self._work = UnitOfWork(engine)
@@ -42,7 +46,7 @@ class SqlOutbox:
         now = self._clock.now()
         # Looked at first without the right to write: an idle sender must not hold up the receivers.
         with self._work.read() as connection:
-            if connection.execute(_most_urgent(destination, now)).first() is None:
+            if connection.execute(select(_most_urgent(destination, now))).scalar() is None:
                 return []
         return self._work.write(lambda connection: _claim(connection, destination, owner, lease_s, limit, now))
 
@@ -63,14 +67,14 @@ class SqlOutbox:
         changes = failed(error, retry_after_s, now)
         return self._work.write(lambda connection: change_held(connection, delivery, now, changes))
 
-    def uncommitted(self, destination: str) -> Sequence[Delivery]:
+    def uncommitted(self, destination: str, limit: int = 500) -> Sequence[Delivery]:
         waiting = and_(
             delivery.c.destination == destination,
-            delivery.c.state == DeliveryState.STORED,
+            in_state(delivery.c.state, DeliveryState.STORED),
             delivery.c.transaction_uid.is_(None),
         )
         with self._work.read() as connection:
-            rows = connection.execute(DELIVERIES.where(waiting).order_by(delivery.c.id))
+            rows = connection.execute(DELIVERIES.where(waiting).order_by(delivery.c.id).limit(limit))
             return [delivery_from_row(row) for row in rows]
 
     def request_commitment(self, transaction_uid: str, deliveries: Sequence[Delivery], expires_at: datetime) -> None:
@@ -97,14 +101,22 @@ class SqlOutbox:
 
     def rescue(self) -> int:
         now = self._clock.now()
-        lost = and_(delivery.c.state == DeliveryState.IN_PROGRESS, delivery.c.lease_until <= now)
+        over = and_(in_state(delivery.c.state, DeliveryState.IN_PROGRESS), delivery.c.lease_until <= now)
+        lost = select(delivery.c.id, delivery.c.attempt, delivery.c.max_attempts).where(over)
         with self._work.read() as connection:
-            if connection.execute(select(delivery.c.id).where(lost).limit(1)).first() is None:
+            if connection.execute(lost.limit(1)).first() is None:
                 return 0
-        changes = {**RELEASED, "state": DeliveryState.SCHEDULED, "run_after": now, "updated_at": now}
+        locked = lost.order_by(delivery.c.id).with_for_update(skip_locked=True)
         return self._work.write(
-            lambda connection: connection.execute(update(delivery).where(lost).values(**changes)).rowcount
+            lambda connection: sum(self._rescue(connection, row, now) for row in connection.execute(locked).all())
         )
+
+    def _rescue(self, connection: Connection, row: Row[*tuple[Any, ...]], now: datetime) -> int:
+        """Later than the others, and not for ever: perhaps this object is what killed the sender."""
+        again = self._resend.delay_s(row.attempt, 1.0) if row.attempt < row.max_attempts else None
+        changes = failed(WorkerLost("the process that sent it is gone"), again, now)
+        rescued = update(delivery).where(delivery.c.id == row.id).values(updated_at=now, **changes)
+        return connection.execute(rescued).rowcount
 
     def get(self, delivery_id: int) -> Delivery:
         with self._work.read() as connection:
@@ -119,27 +131,35 @@ class SqlOutbox:
         self._work.write(lambda connection: _retry(connection, delivery_id, self._clock.now()))
 
 
-def _most_urgent(destination: str, now: datetime) -> Select[int]:
-    """The job whose deliveries to this destination are next; with one locked job, two senders never share one."""
-    return (
+def _most_urgent(destination: str, now: datetime, locked: bool = False) -> ColumnElement[int | None]:
+    """The id of the job whose deliveries to this destination are next; null where nothing is due.
+
+    By priority, then by how long they have been due; each priority is a look at the head of ``ix_delivery_claim``.
+    Nothing ages here: after an outage everything is old, and the urgent results are to go first. With one locked job,
+    two senders never share one.
+    """
+    due = (
         select(job.c.id)
         .join(delivery, delivery.c.job_id == job.c.id)
         .where(is_due(destination, now))
-        .order_by(job.c.priority, delivery.c.run_after, job.c.id)
+        .order_by(delivery.c.run_after, delivery.c.id)
         .limit(1)
     )
+    if locked:
+        due = due.with_for_update(of=job, skip_locked=True)
+    return func.coalesce(*(due.where(delivery.c.priority == int(one)).scalar_subquery() for one in Priority))
 
 
 def _claim(
     connection: Connection, destination: str, owner: str, lease_s: float, limit: int, now: datetime
 ) -> list[Delivery]:
-    job_id = connection.execute(_most_urgent(destination, now).with_for_update(of=job, skip_locked=True)).scalar()
+    job_id = connection.execute(select(_most_urgent(destination, now, locked=True))).scalar()
     if job_id is None:
         return []
-    due = and_(delivery.c.job_id == job_id, is_due(destination, now))
+    due = and_(delivery.c.job_id == job_id, is_due_beside(destination, now))
     chosen = select(delivery.c.id).join(result).where(due).order_by(*SEND_ORDER).limit(limit)
     ids = connection.execute(chosen.with_for_update(of=delivery)).scalars().all()
-    claimed = update(delivery).where(delivery.c.id.in_(ids), is_due(destination, now))
+    claimed = update(delivery).where(delivery.c.id.in_(ids), is_due_beside(destination, now))
     connection.execute(
         claimed.values(
             state=DeliveryState.IN_PROGRESS,

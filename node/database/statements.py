@@ -1,11 +1,12 @@
-"""The one statement that both databases spell the same and SQLAlchemy does not."""
+"""What both databases spell the same and SQLAlchemy does not."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import ColumnElement, Connection, Table, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 
 
@@ -14,3 +15,16 @@ def insert_new(connection: Connection, table: Table, unique: Sequence[str], valu
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = insert(table).values(**values).on_conflict_do_nothing(index_elements=unique)
     return connection.execute(statement.returning(table.c[unique[0]])).first() is not None
+
+
+def in_state(column: ColumnElement[str], state: enum.StrEnum) -> ColumnElement[bool]:
+    """``column`` is ``state``, as a word of the statement and not as its parameter: so a partial index fits it."""
+    return column == literal_column(f"'{state.value}'")
+
+
+def beside(column: ColumnElement[str]) -> ColumnElement[str]:
+    """``column``, of which no index is used: where another condition leaves only a few rows.
+
+    SQLite has no statistics and takes every index for equally good; of one state there may be a million rows.
+    """
+    return column + ""

@@ -17,14 +17,15 @@ class JobState(enum.StrEnum):
     CANCELED = "CANCELED"
 
 
-# A retry goes IN_PROGRESS -> SCHEDULED with run_after; an operator's retry makes FAILED or CANCELED SCHEDULED again.
+# A retry goes IN_PROGRESS -> SCHEDULED with run_after; an operator's retry makes FAILED or CANCELED SCHEDULED again,
+# and his cancel gives a FAILED one up.
 JOB_TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.SCHEDULED: frozenset({JobState.IN_PROGRESS, JobState.CANCELED}),
     JobState.IN_PROGRESS: frozenset(
         {JobState.COMPLETED, JobState.FAILED, JobState.CANCELED, JobState.SCHEDULED},
     ),
     JobState.COMPLETED: frozenset(),
-    JobState.FAILED: frozenset({JobState.SCHEDULED}),
+    JobState.FAILED: frozenset({JobState.SCHEDULED, JobState.CANCELED}),
     JobState.CANCELED: frozenset({JobState.SCHEDULED}),
 }
 
@@ -85,6 +86,8 @@ class Job:
     error: str | None = None
     outcome: Outcome | None = None
     reason: Reason | None = None
+    superseded_by: int | None = None
+    superseded_at: datetime | None = None
 
 
 class Lease(enum.StrEnum):

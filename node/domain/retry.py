@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from node.errors import AinodeError
+from node.errors import AinodeError, StoreUnavailable
+
+# A full disk is looked at so often at least: when it has room again, nobody waits for an operator, or for minutes.
+STORE_CAP_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,12 @@ class GiveUp:
 
 
 def decide(error: BaseException, attempt: int, policy: RetryPolicy, chance: float) -> Retry | GiveUp:
-    """Try again, or not. An error that is not ours is taken as passing until the attempts are used up."""
+    """Try again, or not. An error that is not ours is taken as passing until the attempts are used up.
+
+    A full disk, or a database that is away, says nothing of what was attempted: that is tried until they are back.
+    """
+    if isinstance(error, StoreUnavailable):
+        return Retry(min(STORE_CAP_S, policy.delay_s(attempt, chance)))
     retryable = error.retryable if isinstance(error, AinodeError) else True
     if not retryable or attempt >= policy.max_attempts:
         return GiveUp()

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, case, delete, exists, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, delete, exists, literal, select, update
 
+from node.database import supersession
 from node.database.delivery_rows import insert_delivery, insert_result
 from node.database.job_rows import insert_job, job_from_row
 from node.database.plain import findings_to_plain, reason_to_plain
-from node.database.statements import insert_new
+from node.database.statements import in_state, insert_new
+from node.database.tables import delivery, setting
 from node.database.tables import job as jobs
-from node.database.tables import setting
 from node.database.types import UtcDateTime
 from node.database.unit_of_work import UnitOfWork
 from node.domain.job import JOB_TRANSITIONS, Completion, Job, JobState, Lease, NewJob, Priority
-from node.errors import AinodeError, InvalidTransition, NotFound, WorkerLost
-from node.jobs.claim import PAUSED, due, postgresql_claim, sqlite_claim
+from node.domain.retry import RetryPolicy
+from node.errors import AinodeError, InvalidTransition, NotFound, StoreUnavailable, WorkerLost
+from node.jobs.claim import PAUSED, ClaimStatements, parameters
 from node.ports import Clock
 
 DELIVERY_ATTEMPTS = 100
+MAX_WAIT_S = 600.0
+RETRY = RetryPolicy()
 RELEASED: Mapping[str, Any] = {"owner": None, "lease_until": None}
 
 
 class SqlJobQueue:
-    """``max_attempts`` is the budget of a new job, ``delivery_attempts`` that of its deliveries, by destination."""
+    """``max_attempts`` is the budget of a new job, ``delivery_attempts`` that of its deliveries, by destination.
+
+    A job that has been due for ``max_wait_s`` goes before every priority. ``retry`` says how long a job waits whose
+    worker was lost; ``chance`` is uniform in 0..1.
+    """
 
     def __init__(
         self,
@@ -34,25 +43,32 @@ class SqlJobQueue:
         clock: Clock,
         max_attempts: int = 3,
         delivery_attempts: Mapping[str, int] | None = None,
+        max_wait_s: float = MAX_WAIT_S,
+        retry: RetryPolicy = RETRY,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._work = UnitOfWork(engine)
         self._clock = clock
         self._max_attempts = max_attempts
         self._delivery_attempts = dict(delivery_attempts or {})
-        self._claim_statement = postgresql_claim if engine.dialect.name == "postgresql" else sqlite_claim
+        self._max_wait_s = max_wait_s
+        self._after_loss = retry
+        self._chance = chance
+        self._dialect = engine.dialect.name
+        self._any_model = ClaimStatements(self._dialect, None)
 
     def enqueue(self, job: NewJob) -> int:
         now = self._clock.now()
         return self._work.write(lambda connection: insert_job(connection, job, now, self._max_attempts))
 
     def claim(self, owner: str, lease_s: float, models: Sequence[str] | None = None) -> Job | None:
-        now = self._clock.now()
+        statements = self._any_model if models is None else ClaimStatements(self._dialect, models)
+        values = parameters(owner, lease_s, self._max_wait_s, self._clock.now())
         # Looked at first without the right to write: an idle worker must not hold up the receivers.
         with self._work.read() as connection:
-            if connection.execute(due(now, models)).first() is None:
+            if connection.execute(statements.look, values).scalar() is None:
                 return None
-        statement = self._claim_statement(owner, lease_s, models, now)
-        row = self._work.write(lambda connection: connection.execute(statement).first())
+        row = self._work.write(lambda connection: connection.execute(statements.claim, values).first())
         return None if row is None else job_from_row(row)
 
     def heartbeat(self, job: Job, lease_s: float) -> Lease:
@@ -78,16 +94,23 @@ class SqlJobQueue:
             "findings": findings_to_plain(completion.result.findings),
             "provenance": completion.provenance,
         }
+        if supersession.is_replaced(connection, job):
+            self._save(connection, job, {"state": JobState.CANCELED, "finished_at": now})
+            return False
         if not self._save(connection, job, done):
             return False
+        supersession.take_over(connection, job, [written.sop_instance_uid for written in completion.objects], now)
+        # An operator may have changed it since the claim.
+        priority = connection.execute(select(jobs.c.priority).where(jobs.c.id == job.id)).scalar_one()
         for written in completion.objects:
             result_id = insert_result(connection, job.id, written, now)
             for destination in job.destinations:
                 attempts = self._delivery_attempts.get(destination, DELIVERY_ATTEMPTS)
-                insert_delivery(connection, job.id, result_id, destination, attempts, now)
+                insert_delivery(connection, job.id, result_id, destination, priority, attempts, now)
         return True
 
     def fail(self, job: Job, error: AinodeError, retry_after_s: float | None) -> bool:
+        """As in the port; a disk that was full, or a database that was away, costs the job nothing of its budget."""
         now = self._clock.now()
         facts: dict[str, Any] = {"error_code": error.code, "error": error.message}
         if retry_after_s is None:
@@ -95,6 +118,8 @@ class SqlJobQueue:
         else:
             facts |= _rescheduled() | {"run_after": now + timedelta(seconds=retry_after_s)}
             facts |= {"finished_at": _when(jobs.c.cancel_requested, now)}
+        if isinstance(error, StoreUnavailable) and retry_after_s is not None:
+            facts["max_attempts"] = jobs.c.max_attempts + 1
         return self._work.write(lambda connection: self._save(connection, job, facts))
 
     def cancel_claimed(self, job: Job) -> bool:
@@ -113,27 +138,31 @@ class SqlJobQueue:
 
     def rescue(self) -> Sequence[int]:
         now = self._clock.now()
-        lost = and_(jobs.c.state == JobState.IN_PROGRESS, jobs.c.lease_until <= now)
+        columns = (jobs.c.id, jobs.c.attempt, jobs.c.max_attempts, jobs.c.cancel_requested)
+        lost = select(*columns).where(in_state(jobs.c.state, JobState.IN_PROGRESS), jobs.c.lease_until <= now)
         with self._work.read() as connection:
-            if connection.execute(select(jobs.c.id).where(lost).limit(1)).first() is None:
+            if connection.execute(lost.limit(1)).first() is None:
                 return []
-        used_up = jobs.c.attempt >= jobs.c.max_attempts
-        error = WorkerLost("the process that ran the job is gone")
-        statement = update(jobs).where(lost)
-        statement = statement.values(
-            **RELEASED,
-            state=case(
-                (jobs.c.cancel_requested, JobState.CANCELED.value),
-                (used_up, JobState.FAILED.value),
-                else_=JobState.SCHEDULED.value,
-            ),
-            finished_at=_when(or_(jobs.c.cancel_requested, used_up), now),
-            run_after=now,
-            error_code=error.code,
-            error=error.message,
-            updated_at=now,
+        locked = lost.order_by(jobs.c.id).with_for_update(skip_locked=True)
+        return self._work.write(
+            lambda connection: [self._rescue(connection, row, now) for row in connection.execute(locked).all()]
         )
-        return self._work.write(lambda connection: sorted(connection.execute(statement.returning(jobs.c.id)).scalars()))
+
+    def _rescue(self, connection: Connection, row: Row[*tuple[Any, ...]], now: datetime) -> int:
+        """The id of the job, which a worker's death cost an attempt; perhaps the job is what killed it."""
+        error = WorkerLost("the process that ran the job is gone")
+        lost = {"error_code": error.code, "error": error.message}
+        facts: dict[str, Any]
+        if row.cancel_requested:
+            facts = {"state": JobState.CANCELED, "finished_at": now, "cancel_requested": False}
+        elif row.attempt >= row.max_attempts:
+            facts = {"state": JobState.FAILED, "finished_at": now, **lost}
+        else:
+            delay_s = self._after_loss.delay_s(row.attempt, self._chance())
+            facts = {"state": JobState.SCHEDULED, "run_after": now + timedelta(seconds=delay_s), **lost}
+        self._change(connection, row.id, {**RELEASED, **facts})
+        job_id: int = row.id
+        return job_id
 
     def get(self, job_id: int) -> Job:
         with self._work.read() as connection:
@@ -159,6 +188,7 @@ class SqlJobQueue:
 
     def _retry(self, connection: Connection, job_id: int) -> None:
         state = _locked_state(connection, job_id)
+        supersession.require_current(connection, job_id)
         if state not in {JobState.FAILED, JobState.CANCELED}:
             raise InvalidTransition(f"job {job_id} is {state}; only a failed or canceled one is run again")
         fresh = {
@@ -177,7 +207,11 @@ class SqlJobQueue:
         Raises:
             NotFound: there is no such job.
         """
-        self._work.write(lambda connection: self._change(connection, job_id, {"priority": int(priority)}))
+        self._work.write(lambda connection: self._prioritise(connection, job_id, {"priority": int(priority)}))
+
+    def _prioritise(self, connection: Connection, job_id: int, changes: Mapping[str, Any]) -> None:
+        self._change(connection, job_id, changes)
+        connection.execute(update(delivery).where(delivery.c.job_id == job_id).values(**changes))
 
     def pause(self) -> None:
         values = {"name": PAUSED, "set_at": self._clock.now()}

@@ -8,14 +8,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from node.database.outbox import SqlOutbox
 from node.domain.delivery import DeliveryState
 from node.domain.job import Job, JobState, Lease, Priority
 from node.domain.result import Outcome, Reason
-from node.errors import InferenceTimeout, InvalidModelOutput, InvalidTransition, NotFound
-from node.jobs.claim import due, postgresql_claim, sqlite_claim
+from node.domain.retry import RetryPolicy
+from node.errors import InferenceTimeout, InvalidModelOutput, InvalidTransition, NotFound, StoreUnavailable
+from node.jobs.claim import ClaimStatements, parameters
 from node.jobs.queue import SqlJobQueue
 from node.ports import JobQueue
 from node.show.worklist import Worklist
@@ -23,11 +24,15 @@ from tests.contract.rows import SEG, SR, completion, new_job
 from tests.fakes.outbox import StandingClock
 
 LEASE_S = 6.0
+MAX_WAIT_S = 600.0
+# How long a job waits after its first worker was lost; twice as long after the second.
+BACKOFF_S = 2.0
 
 
 @pytest.fixture
 def queue(engine: Engine, clock: StandingClock) -> JobQueue:
-    return SqlJobQueue(engine, clock, max_attempts=2, delivery_attempts={"pacs": 7})
+    retry = RetryPolicy(base_s=BACKOFF_S)
+    return SqlJobQueue(engine, clock, 2, {"pacs": 7}, MAX_WAIT_S, retry, chance=lambda: 1.0)
 
 
 def claim(queue: JobQueue, owner: str = "w1") -> Job:
@@ -133,6 +138,7 @@ def test_a_late_complete_by_a_lost_owner_changes_nothing(queue: JobQueue, engine
     lost = claim(queue, "dead")
     clock.advance(LEASE_S + 1)
     assert queue.rescue() == [lost.id]
+    clock.advance(BACKOFF_S)
     taken = claim(queue, "alive")
     assert taken.attempt == 2
     assert not queue.complete(lost, completion("8.8"))
@@ -153,6 +159,7 @@ def test_the_same_owner_with_an_older_attempt_is_fenced_too(queue: JobQueue, clo
     old = claim(queue)
     clock.advance(LEASE_S + 1)
     queue.rescue()
+    clock.advance(BACKOFF_S)
     new = claim(queue)
     assert (old.owner, old.attempt, new.owner, new.attempt) == ("w1", 1, "w1", 2)
     assert not queue.complete(replace(new, owner="another"), completion())
@@ -171,17 +178,36 @@ def test_a_heartbeat_keeps_the_job(queue: JobQueue, clock: StandingClock) -> Non
     assert queue.rescue() == [job.id]
 
 
-def test_rescue_uses_up_attempts(queue: JobQueue, clock: StandingClock) -> None:
-    job_id = queue.enqueue(new_job("a"))
+def test_a_job_that_kills_its_workers_is_quarantined(queue: JobQueue, clock: StandingClock) -> None:
+    job_id = queue.enqueue(new_job("a", priority=Priority.HIGH))
     for _ in range(2):
-        claim(queue)
+        assert claim(queue).id == job_id
         clock.advance(LEASE_S + 1)
         assert queue.rescue() == [job_id]
+        queue.enqueue(new_job(f"other-{clock.now()}", priority=Priority.LOW, series_instance_uids=("1.2.3.5",)))
+        other = claim(queue)
+        assert other.id != job_id, "it holds up no other job while it waits for its retry"
+        assert queue.complete(other, completion(f"9.{other.id}"))
+        clock.advance(BACKOFF_S)
     job = queue.get(job_id)
     assert (job.state, job.error_code, job.attempt) == (JobState.FAILED, "WorkerLost", 2)
-    assert job.finished_at == clock.now()
+    assert job.finished_at == clock.now() - timedelta(seconds=BACKOFF_S)
+    clock.advance(MAX_WAIT_S * 2)
     assert queue.claim("w1", LEASE_S) is None
-    assert queue.rescue() == []
+    assert job_id not in queue.rescue()
+
+
+def test_a_lost_worker_makes_the_retry_wait_longer_each_time(engine: Engine, clock: StandingClock) -> None:
+    queue = SqlJobQueue(engine, clock, max_attempts=4, retry=RetryPolicy(base_s=BACKOFF_S), chance=lambda: 1.0)
+    job_id = queue.enqueue(new_job("a"))
+    for delay_s in (BACKOFF_S, 2 * BACKOFF_S, 4 * BACKOFF_S):
+        claim(queue)
+        clock.advance(LEASE_S)
+        queue.rescue()
+        assert queue.get(job_id).run_after == clock.now() + timedelta(seconds=delay_s)
+        clock.advance(delay_s - 0.001)
+        assert queue.claim("w1", LEASE_S) is None
+        clock.advance(0.001)
 
 
 def test_a_failed_attempt_waits_for_its_time(queue: JobQueue, clock: StandingClock) -> None:
@@ -200,6 +226,16 @@ def test_a_failed_attempt_waits_for_its_time(queue: JobQueue, clock: StandingClo
     assert queue.get(job.id).error_code is None
 
 
+def test_a_full_disk_costs_a_job_nothing_of_its_budget(queue: JobQueue) -> None:
+    queue.enqueue(new_job("a"))
+    left = []
+    for _ in range(5):
+        job = claim(queue)
+        left.append(job.max_attempts - job.attempt)
+        assert queue.fail(job, StoreUnavailable("the disk is full"), 0.0)
+    assert set(left) == {left[0]}, "as at its first attempt"
+
+
 def test_a_final_failure_keeps_its_words(queue: JobQueue, clock: StandingClock) -> None:
     queue.enqueue(new_job("a"))
     job = claim(queue)
@@ -215,6 +251,7 @@ def test_an_operators_retry_gives_a_fresh_budget_and_attempts_go_on(queue: JobQu
         claim(queue)
         clock.advance(LEASE_S + 1)
         queue.rescue()
+        clock.advance(BACKOFF_S)
     queue.retry(job_id)
     job = claim(queue)
     assert (job.attempt, job.max_attempts, job.finished_at) == (3, 4, None)
@@ -291,9 +328,10 @@ def test_a_pause_between_the_look_and_the_claim_is_obeyed(
 ) -> None:
     queue.enqueue(new_job("a"))
     queue.pause()
-    claim_statement = postgresql_claim if engine.dialect.name == "postgresql" else sqlite_claim
+    statements = ClaimStatements(engine.dialect.name, None)
     with engine.begin() as connection:
-        assert connection.execute(claim_statement("w1", LEASE_S, None, clock.now())).first() is None
+        values = parameters("w1", LEASE_S, MAX_WAIT_S, clock.now())
+        assert connection.execute(statements.claim, values).first() is None
 
 
 def test_prioritise(queue: JobQueue) -> None:
@@ -301,6 +339,65 @@ def test_prioritise(queue: JobQueue) -> None:
     later = queue.enqueue(new_job("later", priority=Priority.LOW))
     queue.prioritise(later, Priority.HIGH)
     assert claim(queue).id == later
+
+
+def test_prioritise_of_a_finished_job_moves_its_deliveries(
+    queue: JobQueue, engine: Engine, clock: StandingClock
+) -> None:
+    for key in ("first", "later"):
+        queue.enqueue(new_job(key, priority=Priority.LOW, series_instance_uids=(key,)))
+        assert queue.complete(claim(queue), completion(key))
+        clock.advance(1)
+    later = Worklist(engine, clock).jobs()[0]["id"]
+    queue.prioritise(later, Priority.MEDIUM)
+    assert {one.job_id for one in SqlOutbox(engine, clock).claim("pacs", "s1", 30.0)} == {later}
+
+
+def test_a_job_prioritised_while_it_runs_delivers_by_its_new_priority(
+    queue: JobQueue, engine: Engine, clock: StandingClock
+) -> None:
+    for key in ("first", "later"):
+        queue.enqueue(new_job(key, series_instance_uids=(key,)))
+    first, later = claim(queue), claim(queue)
+    queue.prioritise(later.id, Priority.HIGH)
+    for job in (first, later):
+        assert queue.complete(job, completion(job.key))
+    assert {one.job_id for one in SqlOutbox(engine, clock).claim("pacs", "s1", 30.0)} == {later.id}
+
+
+def test_what_has_waited_too_long_goes_before_every_priority(queue: JobQueue, clock: StandingClock) -> None:
+    low = queue.enqueue(new_job("low", priority=Priority.LOW))
+    clock.advance(1)
+    medium = queue.enqueue(new_job("medium", priority=Priority.MEDIUM))
+    clock.advance(MAX_WAIT_S - 1.001)
+    queue.enqueue(new_job("high", priority=Priority.HIGH))
+    assert claim(queue).key == "high", "nobody has waited too long yet"
+    queue.enqueue(new_job("higher", priority=Priority.HIGH))
+    clock.advance(0.001)
+    assert claim(queue).id == low
+    assert claim(queue).key == "higher"
+    queue.enqueue(new_job("highest", priority=Priority.HIGH))
+    clock.advance(1)
+    assert [claim(queue).id, claim(queue).key] == [medium, "highest"]
+
+
+def test_an_operators_retry_waits_anew(queue: JobQueue, clock: StandingClock) -> None:
+    """It goes by its priority, however old the job is."""
+    old = queue.enqueue(new_job("old", priority=Priority.LOW))
+    queue.cancel(old)
+    clock.advance(10 * MAX_WAIT_S)
+    queue.retry(old)
+    queue.enqueue(new_job("new", priority=Priority.MEDIUM))
+    assert claim(queue).key == "new"
+    assert claim(queue).id == old
+
+
+def test_a_job_handed_back_keeps_its_place(queue: JobQueue, clock: StandingClock) -> None:
+    queue.enqueue(new_job("first"))
+    clock.advance(1)
+    queue.enqueue(new_job("second"))
+    assert queue.hand_back(claim(queue))
+    assert claim(queue).key == "first"
 
 
 def test_unknown_jobs_are_not_found(queue: JobQueue) -> None:
@@ -316,24 +413,6 @@ def test_a_completed_job_stays_so(queue: JobQueue) -> None:
     for operation in (queue.cancel, queue.retry):
         with pytest.raises(InvalidTransition):
             operation(job.id)
-
-
-def test_the_claim_uses_its_index(queue: JobQueue, engine: Engine, clock: StandingClock) -> None:
-    for number in range(50):
-        queue.enqueue(new_job(f"job-{number}"))
-    statement = due(clock.now(), None).compile(engine, compile_kwargs={"literal_binds": True})
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            # A table of fifty rows is read whole by any sensible planner; what counts is that the index fits.
-            connection.execute(text("SET LOCAL enable_seqscan = off"))
-            connection.execute(text("SET LOCAL enable_bitmapscan = off"))
-            plan = " ".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}"))
-            assert "Sort" not in plan
-        else:
-            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")
-            plan = " ".join(row[3] for row in rows)
-            assert "TEMP B-TREE" not in plan
-    assert "ix_job_claim" in plan
 
 
 def test_deliveries_of_a_completed_job_are_due(queue: JobQueue, engine: Engine, clock: StandingClock) -> None:

@@ -39,8 +39,8 @@ def queue(engine: Engine, clock: StandingClock) -> SqlJobQueue:
 
 
 def finish(queue: SqlJobQueue, key: str, prefix: str, **changes: object) -> int:
-    """A completed job with a report and a segmentation; its id."""
-    job_id = queue.enqueue(new_job(key, **changes))
+    """A completed job about a series of its own, with a report and a segmentation; its id."""
+    job_id = queue.enqueue(new_job(key, series_instance_uids=(f"1.2.3.{prefix}",), **changes))
     job = queue.claim("w1", 6.0)
     assert job is not None
     assert job.id == job_id
@@ -129,6 +129,8 @@ def test_saves_are_fenced(outbox: Outbox, queue: SqlJobQueue, clock: StandingClo
     clock.advance(LEASE_S + 1)
     assert outbox.rescue() == 2
     assert outbox.rescue() == 0
+    assert outbox.claim("pacs", "s2", LEASE_S) == [], "what killed one sender does not kill the next at once"
+    clock.advance(RESEND_S)
     taken = outbox.claim("pacs", "s2", LEASE_S)[0]
     assert (taken.id, taken.attempt) == (lost.id, 2)
     assert not outbox.stored(replace(taken, attempt=1))
@@ -139,6 +141,33 @@ def test_saves_are_fenced(outbox: Outbox, queue: SqlJobQueue, clock: StandingClo
     assert outbox.get(lost.id).owner == "s2"
     assert outbox.stored(taken)
     assert not outbox.stored(taken)
+
+
+def test_what_kills_its_senders_is_given_up(outbox: Outbox, queue: SqlJobQueue, clock: StandingClock) -> None:
+    finish(queue, "a", "9.1")
+    finish(queue, "b", "9.2")
+    killing = claim(outbox)
+    clock.advance(LEASE_S)
+    assert outbox.rescue() == 2
+    others = claim(outbox)
+    assert {one.job_id for one in others} != {one.job_id for one in killing}
+    assert all(outbox.stored(one) for one in others)
+    clock.advance(RESEND_S)
+    assert [one.id for one in claim(outbox)] == [one.id for one in killing]
+    clock.advance(LEASE_S)
+    assert outbox.rescue() == 2
+    assert states(outbox, killing) == [FAILED, FAILED]
+    assert {outbox.get(one.id).error_code for one in killing} == {"WorkerLost"}
+
+
+def test_urgent_results_go_first_after_an_outage(outbox: Outbox, queue: SqlJobQueue, clock: StandingClock) -> None:
+    """However long the less urgent ones have waited."""
+    low = finish(queue, "low", "9.1", priority=Priority.LOW)
+    clock.advance(86_400)
+    high = finish(queue, "high", "9.2", priority=Priority.HIGH)
+    clock.advance(1)
+    higher = finish(queue, "higher", "9.3", priority=Priority.HIGH)
+    assert [claim(outbox)[0].job_id for _ in range(3)] == [high, higher, low]
 
 
 def test_renew_keeps_what_is_still_ours(outbox: Outbox, queue: SqlJobQueue, clock: StandingClock) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from sqlalchemy.dialects import postgresql, sqlite
 
-from node.jobs.claim import postgresql_claim, sqlite_claim
-
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
+from node.jobs.claim import ClaimStatements
 
 
 def test_only_postgresql_locks_and_skips() -> None:
-    lite = str(sqlite_claim("w", 6.0, None, NOW).compile(dialect=sqlite.dialect()))
-    post = str(postgresql_claim("w", 6.0, None, NOW).compile(dialect=postgresql.dialect()))
-    assert "FOR UPDATE OF job SKIP LOCKED" in post
+    lite = str(ClaimStatements("sqlite", None).claim.compile(dialect=sqlite.dialect()))
+    post = str(ClaimStatements("postgresql", None).claim.compile(dialect=postgresql.dialect()))
+    assert post.count("FOR UPDATE SKIP LOCKED") == 4
     assert "FOR UPDATE" not in lite
     for statement in (lite, post):
-        assert "ORDER BY job.priority, job.run_after, job.id" in statement
+        assert statement.count("ORDER BY job.run_after, job.id") == 4
         assert "RETURNING" in statement
+
+
+def test_looking_locks_nothing() -> None:
+    assert "FOR UPDATE" not in str(ClaimStatements("postgresql", None).look.compile(dialect=postgresql.dialect()))
