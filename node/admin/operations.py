@@ -35,6 +35,10 @@ class Operations:
     def retry_deliveries(self, ids: Sequence[int]) -> tuple[Done, ...]:
         return _each(ids, self.outbox.retry)
 
+    def complete_series(self, ids: Sequence[int], complete: Callable[[int], object]) -> tuple[Done, ...]:
+        """Nothing more will come of these series: ``complete`` closes one of them with what has come."""
+        return _each(ids, complete)
+
     def pause(self) -> None:
         """No job is claimed any more; those under way finish."""
         self.queue.pause()

@@ -40,18 +40,36 @@ def run_timers(timers: Sequence[Timer], stop: threading.Event) -> None:
     scheduler.shutdown(wait=True)
 
 
-def guarded(timer: Timer) -> Callable[[], None]:
-    """The timer's function with its edge: an error is recorded, and the next interval tries again."""
+def run_steadily(timer: Timer, wake: threading.Event, stop: threading.Event, trouble_s: float = 1.0) -> None:
+    """Run one timer in this thread until ``stop``, at once when ``wake`` is set; after an error not for ``trouble_s``.
 
-    def tick() -> None:
+    For what must not wait: a scheduler's second is a long time there.
+    """
+    tick = guarded(timer)
+    while not stop.is_set():
+        if tick():
+            wake.wait(timer.interval_s)
+            wake.clear()
+        else:
+            stop.wait(trouble_s)
+
+
+def guarded(timer: Timer) -> Callable[[], bool]:
+    """The timer's function with its edge: an error is recorded, and the next interval tries again.
+
+    It answers whether the function ran without an error.
+    """
+
+    def tick() -> bool:
         try:
             result = timer.function()
         except Exception:
             # One of the four edges. The log keeps type and place of a foreign exception, never its words: those may
             # quote what was received.
             log.exception("timer failed", timer=timer.name)
-        else:
-            if result:
-                log.info("timer", timer=timer.name, result=result)
+            return False
+        if result:
+            log.info("timer", timer=timer.name, result=result)
+        return True
 
     return tick

@@ -30,12 +30,14 @@ COLUMNS = {
     "study_instance_uid": "study",
     "created_at": "created",
     "error_code": "error",
+    "superseded_at": "superseded",
 }
 OBJECT_COLUMNS = {
     "modality": "modality",
     "sop_class_uid": "SOP class",
     "sop_instance_uid": "SOP instance",
     "size": "bytes",
+    "superseded_at": "superseded",
 }
 DELIVERY_COLUMNS = {
     "id": "delivery",

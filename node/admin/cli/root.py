@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from node import __version__
-from node.admin.cli import delivery_commands, model_commands, node_commands, queue_commands, study_commands
+from node.admin.cli import (
+    delivery_commands,
+    model_commands,
+    node_commands,
+    queue_commands,
+    store_commands,
+    study_commands,
+)
 from node.admin.cli.output import line, message_console
 from node.errors import AinodeError, ConfigurationError
 
@@ -47,6 +54,7 @@ study_commands.register(cli)
 cli.add_typer(queue_commands.cli, name="queue")
 cli.add_typer(delivery_commands.cli, name="deliveries")
 cli.add_typer(model_commands.cli, name="models")
+cli.add_typer(store_commands.cli, name="store")
 
 
 def main() -> None:

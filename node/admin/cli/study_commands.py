@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +14,7 @@ import typer
 from node.admin.cli.options import ConfigOption, JsonOption, LimitOption, records
 from node.admin.cli.output import console, line, message_console, print_json, table
 from node.admin.cli.queue_commands import COLUMNS as JOB_COLUMNS
-from node.admin.cli.queue_commands import DELIVERY_COLUMNS, OBJECT_COLUMNS, details
+from node.admin.cli.queue_commands import DELIVERY_COLUMNS, OBJECT_COLUMNS, details, operations
 from node.domain.identity import require_uid
 
 EXIT_FAILED = 1
@@ -112,6 +116,42 @@ def reprocess(
         console().print(table("reprocessed", rows, columns))
 
 
+@studies_cli.command("complete")
+def complete(
+    context: typer.Context,
+    study: StudyArgument,
+    series: Annotated[str | None, typer.Option("--series", metavar="UID", help="Only this series.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say that nothing more will come: close what is still being received, now, and make its jobs."""
+    from node.app import packages, routing  # noqa: PLC0415  other commands read no packages
+
+    with records(context, config) as opened:
+        models = packages.open_models(opened.config)
+        waiting = opened.worklist.receiving(require_uid(study, "STUDY_UID"), series)
+        closer = routing.series_closer(opened, models)
+        done = operations(opened).complete_series(list(waiting), lambda one: closer.complete(one, operator()))
+    rows = [
+        {"series_instance_uid": waiting[one.id], "error_code": None if one.error is None else one.error.code}
+        for one in done
+    ]
+    if as_json:
+        print_json({"completed": rows})
+    else:
+        columns = {"series_instance_uid": "series", "error_code": "error"}
+        console().print(table("completed", rows, columns, empty="nothing of it is still being received"))
+    raise typer.Exit(EXIT_FAILED if any(one.error for one in done) else 0)
+
+
+def operator() -> str:
+    """Who says so: the login name on this machine."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):
+        return f"{os.getuid()}@{socket.gethostname()}"
+
+
 def why(
     context: typer.Context,
     study: Annotated[str, typer.Argument(metavar="STUDY_UID|ACCESSION")],
@@ -138,9 +178,11 @@ def _print_why(study: dict[str, Any]) -> None:
             soft_wrap=True,
         )
         completeness = series["completeness"]
+        for earlier in completeness["earlier"]:
+            out.print(f"  revision {earlier['revision']} was complete: {line(earlier['reason'])}", soft_wrap=True)
+            _print_sentences(earlier["words"])
         out.print(f"  complete: {line(str(completeness['reason'] or 'not yet'))}", soft_wrap=True)
-        for key, value in (completeness["evidence"] or {}).items():
-            out.print(f"    {line(key)}: {line(str(value))}", soft_wrap=True)
+        _print_sentences(completeness["words"])
         for admission in series["models"]:
             columns = {"kind": "kind", "name": "condition", "wanted": "wanted", "found": "found", "met": "met"}
             heading = f"  {admission['model']} {admission['model_version']}: {admission['verdict']}"
@@ -148,6 +190,11 @@ def _print_why(study: dict[str, Any]) -> None:
     for part in ("jobs", "deliveries", "alerts"):
         if study[part]:
             out.print(table(part, study[part], PARTS[part]))
+
+
+def _print_sentences(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+        console().print(f"    {line(sentence)}", soft_wrap=True)
 
 
 def wait(
