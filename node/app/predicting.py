@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from node.domain.result import InferenceResult, Outcome, Reason
 from node.domain.study import ByteRange, Grid, Instance, Series, StoredInstance
 from node.errors import OperationError, ReceiveError
 from node.infer.executor import SpawnedExecutor
-from node.ports import InferenceReply, InferenceRequest, Run
+from node.ports import InferenceReply, InferenceRequest, Run, View
 from node.receive import header, part10
 from node.route.admission import judge, unfit_reason
 from node.route.facts import describe
@@ -153,7 +154,7 @@ def _instances(path: Path) -> Iterator[StoredInstance]:
             transfer_syntax_uid = str(
                 dcmread(file, stop_before_pixels=True, specific_tags=[]).file_meta.TransferSyntaxUID
             )
-            read = header.read(file, transfer_syntax_uid, wanted)
+            read, digest = _read(file, transfer_syntax_uid, wanted)
             uids = [read.uids[keyword] for keyword in header.UID_KEYWORDS]
         except (InvalidDicomError, ReceiveError, AttributeError, LookupError, OSError, ValueError) as error:
             log.warning("file passed over", path=str(file), reason=type(error).__name__)
@@ -164,7 +165,14 @@ def _instances(path: Path) -> Iterator[StoredInstance]:
             storage_key=str(file.resolve()),
             size=file.stat().st_size,
             # As the intake computes it: the node and this command give the same UIDs for the same images.
-            sha256=part10.digest(file).sha256,
+            sha256=digest,
             calling_ae="",
             received_at=SystemClock().now(),
         )
+
+
+def _read(file: Path, transfer_syntax_uid: str, wanted: Mapping[int, str]) -> tuple[header.Header, str]:
+    """The header, and the SHA-256 of the data set."""
+    content = file.read_bytes()
+    found = header.read(View(content, 0, len(content)), transfer_syntax_uid, wanted)
+    return found, sha256(content[part10.data_set_offset(content) :]).hexdigest()

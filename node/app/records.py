@@ -9,21 +9,26 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from node.app.clock import SystemClock
+from node.app.stores import open_files, open_journal
 from node.config import Config
+from node.database.arrivals import SqlArrivalRecord
 from node.database.catalogue import SqlCatalogue
 from node.database.engine import make_engine
 from node.database.migrations import upgrade
 from node.database.outbox import SqlOutbox
 from node.database.roles import SqlRoleBoard
+from node.domain.retry import RetryPolicy
 from node.jobs.queue import SqlJobQueue
 from node.ports import Clock
 from node.show.worklist import Worklist
+from node.store.either import EitherStore
 from node.store.files import FileStore
+from node.store.journal.store import JournalStore
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The node's memory, opened."""
+    """The node's memory, opened. ``instances`` is ``journal`` and ``files`` together."""
 
     config: Config
     clock: Clock
@@ -33,10 +38,16 @@ class Records:
     outbox: SqlOutbox
     roles: SqlRoleBoard
     worklist: Worklist
-    instances: FileStore
+    instances: EitherStore
+    journal: JournalStore
+    files: FileStore
+    arrivals: SqlArrivalRecord
     results: FileStore
 
     def close(self) -> None:
+        self.journal.close()
+        self.files.close()
+        self.results.close()
         self.engine.dispose()
 
     @property
@@ -44,8 +55,8 @@ class Records:
         return socket.gethostname()
 
 
-def open_records(config: Config) -> Records:
-    """Open database and stores, with the schema brought up to date.
+def open_records(config: Config, instance: str = "command") -> Records:
+    """Open database and stores, with the schema brought up to date. ``instance`` names this process.
 
     Raises:
         StoreUnavailable: a folder cannot be made.
@@ -57,17 +68,28 @@ def open_records(config: Config) -> Records:
     clock = SystemClock()
     engine = make_engine(config.database.url, database_password(config))
     upgrade(engine)
+    files, journal = open_files(config), open_journal(config, clock, f"{socket.gethostname()}/{instance}")
     delivery_attempts = {destination.name: destination.max_attempts for destination in config.destinations}
     return Records(
         config=config,
         clock=clock,
         engine=engine,
         catalogue=SqlCatalogue(engine, clock, config.work.max_attempts),
-        queue=SqlJobQueue(engine, clock, config.work.max_attempts, delivery_attempts),
+        queue=SqlJobQueue(
+            engine,
+            clock,
+            config.work.max_attempts,
+            delivery_attempts,
+            config.work.max_wait_s,
+            RetryPolicy(config.work.max_attempts, config.work.retry_base_s, config.work.retry_cap_s),
+        ),
         outbox=SqlOutbox(engine, clock),
         roles=SqlRoleBoard(engine, clock),
         worklist=Worklist(engine, clock, [one.name for one in config.destinations if one.commitment]),
-        instances=FileStore(data / "instances"),
+        instances=EitherStore(files, journal, files if config.store.kind == "files" else journal),
+        journal=journal,
+        files=files,
+        arrivals=SqlArrivalRecord(engine, clock),
         results=FileStore(data / "results"),
     )
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from node.app.records import Records
 from node.config import Config
+from node.database.closings import SqlClosings
+from node.deliver.association import Peer
+from node.deliver.find import FindSource
 from node.domain.admission import Route, RouteCondition
 from node.domain.model import ModelDescription
-from node.route.close_series import CloseSeries, CompletenessRule, Reprocess
+from node.route.close_series import CloseSeries, Reprocess
+from node.route.completeness import CompletenessRule
+from node.route.evidence import Gathering
+from node.route.inquiry import CountSource, Inquiry
 
 
 def routes(config: Config) -> tuple[Route, ...]:
@@ -24,14 +30,44 @@ def routes(config: Config) -> tuple[Route, ...]:
 
 
 def completeness_rule(config: Config) -> CompletenessRule:
-    return CompletenessRule(config.receive.quiet_period_s, config.receive.open_association_quiet_s)
-
-
-def series_closer(records: Records, models: Mapping[str, ModelDescription]) -> CloseSeries:
-    config = records.config
-    return CloseSeries(
-        records.catalogue, records.clock, lambda: list(models.values()), routes(config), completeness_rule(config)
+    receive = config.receive
+    return CompletenessRule(
+        receive.quiet_period_s,
+        receive.open_association_quiet_s,
+        learned=receive.quiet_period_learned,
+        quiet_min_s=receive.quiet_period_min_s,
+        quiet_max_s=receive.quiet_period_max_s,
     )
+
+
+def count_sources(config: Config) -> list[CountSource]:
+    return [
+        CountSource(
+            FindSource(
+                source.name,
+                Peer(
+                    ae_title=source.ae_title,
+                    host=source.host,
+                    port=source.port,
+                    calling_ae_title=config.node.ae_title,
+                    timeout_s=source.timeout_s,
+                ),
+            ),
+            source.calling,
+        )
+        for source in config.sources
+    ]
+
+
+def series_closer(
+    records: Records, models: Mapping[str, ModelDescription], answered: Callable[[], object] = lambda: None
+) -> CloseSeries:
+    """``answered`` is called, from another thread, when a source has said something new."""
+    config, clock = records.config, records.clock
+    rule = completeness_rule(config)
+    inquiry = Inquiry(count_sources(config), clock, answered)
+    gathering = Gathering(records.catalogue, rule, SqlClosings(records.engine, clock), inquiry)
+    return CloseSeries(records.catalogue, clock, lambda: list(models.values()), routes(config), rule, gathering)
 
 
 def reprocess(records: Records, models: Mapping[str, ModelDescription]) -> Reprocess:

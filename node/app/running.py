@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +15,19 @@ import structlog
 
 from node.app import devices, serve
 from node.app.records import Records, open_records
+from node.app.stores import has_journal
 from node.app.supervisor import RoleProcess, Supervisor, stop_on_signals
 from node.config import Config
+from node.errors import StoreError
 
 log = structlog.get_logger()
 
+# Roles that are asked for; what is received into a journal is recorded by a process that goes with them.
 ROLES = ("receive", "work", "deliver", "timers", "web")
+RECORDER = "record-0"
 LISTEN_BACKLOG = 128
+PORT_WAIT_S = 15.0
+PORT_POLL_S = 0.2
 
 
 def run(config: Config, path: Path | None, roles: Sequence[str]) -> bool:
@@ -31,15 +39,14 @@ def run(config: Config, path: Path | None, roles: Sequence[str]) -> bool:
     stop = threading.Event()
     stop_on_signals(stop)
     records = open_records(config)
-    listening = _listen(config) if "receive" in roles else None
-    # Nobody serves yet, so an association that is open in the record belongs to the dead.
-    if "receive" in roles:
-        for index in range(config.receive.processes):
-            _end_associations(records, f"receive-{index}")
+    listening = listen(config.receive.host, config.receive.port, stop) if "receive" in roles else None
+    recording = "receive" in roles and has_journal(config)
+    if recording:
+        _rows_may_be_late(records)
     supervisor = Supervisor(
-        processes=_processes(config, roles, listening),
+        processes=processes(config, roles, listening, recording),
         command=functools.partial(serve.command, path),
-        on_exit=functools.partial(_end_associations, records),
+        on_exit=functools.partial(_on_exit, records),
         on_ready=functools.partial(_announce, roles, listening),
     )
     try:
@@ -50,33 +57,65 @@ def run(config: Config, path: Path | None, roles: Sequence[str]) -> bool:
         records.close()
 
 
-def _listen(config: Config) -> socket.socket:
-    # Bound here and inherited: a receiver that dies leaves the port open and waiting peers in its queue.
-    listening = socket.create_server((config.receive.host, config.receive.port), backlog=LISTEN_BACKLOG)
-    os.set_inheritable(listening.fileno(), True)
-    return listening
+def listen(host: str, port: int, stop: threading.Event, wait_s: float = PORT_WAIT_S) -> socket.socket:
+    """The port, bound here and inherited: a receiver that dies leaves it open and waiting peers in its queue.
+
+    Receivers whose supervisor was killed hold it until they notice, so it is asked for again for a while.
+
+    Raises:
+        OSError: the port cannot be bound.
+    """
+    give_up_at = time.monotonic() + wait_s
+    told = False
+    while True:
+        try:
+            listening = socket.create_server((host, port), backlog=LISTEN_BACKLOG)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or stop.is_set() or time.monotonic() >= give_up_at:
+                raise
+            if not told:
+                log.warning("the port is in use: waiting for it", port=port, wait_s=wait_s)
+                told = True
+            stop.wait(PORT_POLL_S)
+        else:
+            os.set_inheritable(listening.fileno(), True)
+            return listening
 
 
-def _processes(config: Config, roles: Sequence[str], listening: socket.socket | None) -> list[RoleProcess]:
-    processes = []
+def processes(
+    config: Config, roles: Sequence[str], listening: socket.socket | None, recording: bool
+) -> list[RoleProcess]:
+    """What serves ``roles``; ``recording``: and writes the rows of what stands in the journal."""
+    found = []
     if listening is not None:
         descriptor = listening.fileno()
-        processes += [
+        found += [
             RoleProcess(f"receive-{index}", "receive", ("--listen-fd", str(descriptor)), (descriptor,))
             for index in range(config.receive.processes)
         ]
+    if recording:
+        found.append(RoleProcess(RECORDER, "record"))
     if "work" in roles:
-        processes += [
+        found += [
             RoleProcess(f"work-{device.replace(':', '')}", "work", ("--device", device))
             for device in devices.resolve(config.work.device)
         ]
-    processes += [RoleProcess(role, role) for role in ("deliver", "timers", "web") if role in roles]
-    return processes
+    found += [RoleProcess(role, role) for role in ("deliver", "timers", "web") if role in roles]
+    return found
 
 
-def _end_associations(records: Records, instance: str) -> None:
-    if instance.startswith("receive-"):
-        records.catalogue.end_associations_of(receiver_name(records.host, instance))
+def _on_exit(records: Records, instance: str) -> None:
+    """What a dead receiver left open is over when its successor starts, which says so."""
+    if instance == RECORDER:
+        _rows_may_be_late(records)
+
+
+def _rows_may_be_late(records: Records) -> None:
+    """Nobody concludes from rows that a sender is quiet before the recorder has caught up."""
+    try:
+        records.arrivals.hold(records.journal.id)
+    except StoreError as error:
+        log.error("record.not_held", error=error.code)
 
 
 def receiver_name(host: str, instance: str) -> str:

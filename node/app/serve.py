@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
+
+import structlog
 
 from node import config as configuration
 from node.app.place import Place
@@ -16,9 +20,15 @@ from node.app.records import open_records
 from node.app.supervisor import RoleProcess, python_module, stop_on_signals
 from node.log import configure
 
+log = structlog.get_logger()
+
+# As long as the supervisor would have waited.
+ORPHAN_DRAIN_S = 30.0
+
 # Each module has serve(records, place). Imported when the role starts: a receiver loads no model code.
 ROLE_MODULES = {
     "receive": "node.app.receiving",
+    "record": "node.app.recording",
     "work": "node.app.working",
     "deliver": "node.app.delivering",
     "timers": "node.app.ticking",
@@ -43,8 +53,8 @@ def main() -> None:
     # Ctrl-C on a terminal reaches the whole process group; the supervisor alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if arguments.life_fd is not None:
-        threading.Thread(target=_end_with_supervisor, args=(arguments.life_fd, stop), daemon=True).start()
-    records = open_records(settings)
+        threading.Thread(target=end_with_supervisor, args=(arguments.life_fd, stop), daemon=True).start()
+    records = open_records(settings, arguments.instance)
     place = Place(
         role=arguments.role,
         instance=arguments.instance,
@@ -74,14 +84,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def _say_ready(ready_fd: int | None) -> None:
     if ready_fd is not None:
-        os.write(ready_fd, b"1")
+        # Nobody reads it when the supervisor is gone; the life descriptor tells us that.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(ready_fd, b"1")
         os.close(ready_fd)
 
 
-def _end_with_supervisor(life_fd: int, stop: threading.Event) -> None:
-    """Nobody writes to this descriptor: it reads as ended when the supervisor is gone."""
+def end_with_supervisor(life_fd: int, stop: threading.Event, drain_s: float = ORPHAN_DRAIN_S) -> None:
+    """Nobody writes to this descriptor: it reads as ended when the supervisor is gone. A process that is told to stop
+    and then does not end is nobody's any more, and the next supervisor's may be waiting for what it holds.
+    """
     os.read(life_fd, 1)
     stop.set()
+    time.sleep(drain_s)
+    log.error("process did not drain after its supervisor was gone", waited_s=drain_s)
+    os._exit(1)
 
 
 if __name__ == "__main__":

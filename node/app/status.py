@@ -7,8 +7,8 @@ from typing import Any
 from node import __version__
 from node.app.packages import scan_models
 from node.app.records import Records
+from node.app.room import room
 from node.show.state import node_state, why_not_ok
-from node.store.space import measure
 
 
 def node_status(records: Records) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def node_status(records: Records) -> dict[str, Any]:
     config = records.config
     roles = records.worklist.roles()
     jobs, deliveries = records.worklist.counts()
-    space = measure(config.node.data_dir, config.node.free_space_watermark_bytes)
+    space = room(config)
     disk = {"free_bytes": space.free_bytes, "watermark_bytes": space.watermark_bytes}
     found = scan_models(config)
     models: list[dict[str, Any]] = [
@@ -28,13 +28,15 @@ def node_status(records: Records) -> dict[str, Any]:
         for one in found.problems
     ]
     paused = records.queue.paused()
-    reasons = why_not_ok(roles, disk, [model for model in models if model["problem"]], paused)
+    quarantined = records.worklist.quarantined()
+    reasons = why_not_ok(roles, disk, [model for model in models if model["problem"]], paused, quarantined)
     return {
         "state": node_state(roles, reasons),
         "version": __version__,
         "reasons": reasons,
         "roles": roles,
         "jobs": jobs,
+        "quarantined": quarantined,
         "deliveries": deliveries,
         "disk": disk,
         "devices": records.worklist.devices(),

@@ -20,8 +20,9 @@ log = structlog.get_logger()
 POLL_S = 0.1
 RESTART_BASE_S = 0.5
 RESTART_CAP_S = 10.0
-# A process that lived this long before it died is restarted at once: its death is news, not a loop.
-HEALTHY_S = 30.0
+# A process that served this long before it died is restarted without delay: its death is news, not a loop. Not longer:
+# what is killed now and then (for want of memory, by an operator) must not be kept waiting as if it could not serve.
+HEALTHY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class _Child:
     process: subprocess.Popen[bytes] | None = None
     ready_fd: int | None = None
     ready: bool = False
-    started: float = 0.0
+    serving_since: float | None = None
     failures: int = 0
     start_at: float = 0.0
 
@@ -59,6 +60,7 @@ class Supervisor:
     on_exit: Callable[[str], None]
     on_ready: Callable[[], None]
     drain_s: float = 30.0
+    healthy_s: float = HEALTHY_S
     _children: list[_Child] = field(default_factory=list)
 
     def run(self, stop: threading.Event) -> bool:
@@ -86,28 +88,47 @@ class Supervisor:
             return
         if not child.ready and child.ready_fd is not None and select.select([child.ready_fd], [], [], 0)[0]:
             child.ready = os.read(child.ready_fd, 1) == b"1"
+            child.serving_since = now if child.ready else None
             os.close(child.ready_fd)
             child.ready_fd = None
         code = child.process.poll()
         if code is None:
             return
-        child.failures = 1 if now - child.started > HEALTHY_S else child.failures + 1
-        pause_s = min(RESTART_CAP_S, RESTART_BASE_S * 2.0 ** (child.failures - 1))
+        healthy = child.serving_since is not None and now - child.serving_since >= self.healthy_s
+        pause_s = self._pause(child, healthy)
         log.error("process died", instance=child.spec.instance, exit_code=code, restart_in_s=pause_s)
         self._forget(child)
-        child.start_at = now + pause_s
         self.on_exit(child.spec.instance)
 
+    @staticmethod
+    def _pause(child: _Child, healthy: bool) -> float:
+        """Seconds until its next start, which is set."""
+        child.failures = 0 if healthy else child.failures + 1
+        pause_s = restart_pause_s(child.failures)
+        child.start_at = time.monotonic() + pause_s
+        return pause_s
+
     def _start(self, child: _Child, life_read: int) -> None:
-        ready_read, ready_write = os.pipe()
         spec = child.spec
-        child.process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-            list(self.command(spec, ready_write, life_read)),
-            stdin=subprocess.DEVNULL,
-            pass_fds=(*spec.inherited, ready_write, life_read),
-        )
-        os.close(ready_write)
-        child.ready_fd, child.ready, child.started = ready_read, False, time.monotonic()
+        try:
+            ready_read, ready_write = os.pipe()
+            try:
+                child.process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+                    list(self.command(spec, ready_write, life_read)),
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(*spec.inherited, ready_write, life_read),
+                )
+            except BaseException:
+                os.close(ready_read)
+                raise
+            finally:
+                os.close(ready_write)
+        except OSError as error:
+            # No memory or no process to be had now: the others go on, and this one is tried again.
+            pause_s = self._pause(child, healthy=False)
+            log.error("process not started", instance=spec.instance, reason=error.strerror, restart_in_s=pause_s)
+            return
+        child.ready_fd, child.ready, child.serving_since = ready_read, False, None
 
     @staticmethod
     def _forget(child: _Child) -> None:
@@ -136,6 +157,11 @@ class Supervisor:
         for child in self._children:
             self._forget(child)
         return clean
+
+
+def restart_pause_s(failures: int) -> float:
+    """Seconds until the next start, after so many lives in a row that were too short."""
+    return min(RESTART_CAP_S, RESTART_BASE_S * 2.0 ** (failures - 1)) if failures else 0.0
 
 
 def stop_on_signals(stop: threading.Event) -> None:

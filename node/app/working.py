@@ -6,6 +6,7 @@ from node.app.packages import open_models
 from node.app.place import Heartbeat, Place
 from node.app.records import Records
 from node.app.writing import result_writer
+from node.database.history import SqlResultHistory
 from node.domain.retry import RetryPolicy
 from node.infer.executor import SpawnedExecutor
 from node.infer.worker import Worker
@@ -21,6 +22,7 @@ def serve(records: Records, place: Place) -> None:
         records.results,
         SpawnedExecutor(),
         result_writer(),
+        SqlResultHistory(records.engine),
         open_models(records.config),
         RetryPolicy(work.max_attempts, work.retry_base_s, work.retry_cap_s),
         owner=f"{place.host}/{place.instance}",

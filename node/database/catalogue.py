@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, func, insert, select, update
+from sqlalchemy import Connection, Engine, and_, case, func, insert, select, update
 
-from node.database import instance_rows
+from node.database import arrivals, instance_rows, supersession
+from node.database.alerts import raise_alerts
 from node.database.job_rows import insert_job
 from node.database.plain import condition_to_plain
-from node.database.statements import insert_new
-from node.database.tables import admission, alert, association, series, series_association, study
+from node.database.recording import record_instances
+from node.database.tables import admission, association, instance, series, series_association, series_closing, study
 from node.database.unit_of_work import UnitOfWork
 from node.domain.admission import Admission
 from node.domain.job import NewJob
 from node.domain.study import Closure, OpenSeries, Series, SeriesState, StoredInstance, Value
-from node.errors import NotFound
+from node.errors import NotFound, ObjectMissing
 from node.ports import Clock, Recorded
 
 
@@ -51,31 +53,16 @@ class SqlCatalogue:
         ended = update(association).where(still_open).values(ended_at=self._clock.now(), how="lost")
         return self._work.write(lambda connection: connection.execute(ended).rowcount)
 
-    def classify(self, sop_instance_uid: str, sha256: str) -> Recorded:
-        with self._work.read() as connection:
-            return instance_rows.classify(instance_rows.variants(connection, sop_instance_uid), sha256)
-
     def record(self, stored: StoredInstance) -> Recorded:
-        return self._work.write(lambda connection: self._record(connection, stored))
-
-    def _record(self, connection: Connection, stored: StoredInstance) -> Recorded:
-        """Two associations at once: one of them loses the race for (SOP Instance UID, variant) and looks again."""
-        known = instance_rows.variants(connection, stored.instance.sop_instance_uid)
-        recorded = instance_rows.classify(known, stored.sha256)
-        if recorded is Recorded.DUPLICATE:
-            return recorded
-        variant = max(known, default=-1) + 1
-        series_id = instance_rows.count_in_series(connection, stored, counts=recorded is Recorded.NEW)
-        instance_rows.insert_instance(connection, series_id, stored, variant)
-        if stored.association_id is not None:
-            _link(connection, series_id, stored.association_id)
-        if recorded is Recorded.CONFLICT:
-            self._alert(connection, "instance_conflict", stored.instance.sop_instance_uid, _conflict(stored, variant))
-        return recorded
+        return self._work.write(lambda connection: record_instances(connection, [stored], self._clock.now())[0])
 
     def open_series(self) -> Sequence[OpenSeries]:
         with self._work.read() as connection:
             return [OpenSeries(**row._mapping) for row in connection.execute(OPEN_SERIES)]
+
+    def recorded_until(self) -> datetime | None:
+        with self._work.read() as connection:
+            return arrivals.recorded_until(connection, self._clock.now())
 
     def series(self, series_id: int) -> Series:
         columns = (series.c.study_instance_uid, series.c.series_instance_uid, series.c.revision, series.c.calling_ae)
@@ -93,6 +80,8 @@ class SqlCatalogue:
             series.c.series_instance_uid.in_(series_instance_uids),
         )
         with self._work.read() as connection:
+            if connection.execute(select(instance.c.id).join(series).where(wanted, REMOVED).limit(1)).first():
+                raise ObjectMissing("images of it were removed by retention: send the study again, then retry the job")
             return instance_rows.instances_of(connection, wanted)
 
     def close_series(
@@ -120,33 +109,28 @@ class SqlCatalogue:
         closed = closed.values(
             state=SeriesState.CLOSED, closed_at=now, close_reason=closure.reason, close_evidence=dict(closure.evidence)
         )
-        study_uid = connection.execute(closed.returning(series.c.study_instance_uid)).scalar()
-        if study_uid is None:
+        place = connection.execute(closed.returning(series.c.study_instance_uid, series.c.series_instance_uid)).first()
+        if place is None:
             return False
+        study_uid, series_uid = place
+        how = {"reason": closure.reason, "evidence": dict(closure.evidence), "closed_at": now}
+        connection.execute(insert(series_closing).values(series_id=series_id, revision=revision, **how))
         connection.execute(update(study).where(study.c.study_instance_uid == study_uid).values(updated_at=now))
         rows = [_admission_values(each) for each in admissions]
         if rows:
-            place = {"series_id": series_id, "revision": revision, "decided_at": now}
-            connection.execute(insert(admission), [place | row for row in rows])
+            of_series = {"series_id": series_id, "revision": revision, "decided_at": now}
+            connection.execute(insert(admission), [of_series | row for row in rows])
         for new in jobs:
             insert_job(connection, new, now, self._max_attempts)
+        supersession.close_revision(connection, study_uid, series_uid, revision, now)
         return True
 
     def raise_alert(self, kind: str, subject: str, detail: Mapping[str, Value]) -> None:
         """``detail['study_instance_uid']``, where given, ties the alert to its study."""
-        self._work.write(lambda connection: self._alert(connection, kind, subject, detail))
-
-    def _alert(self, connection: Connection, kind: str, subject: str, detail: Mapping[str, Value]) -> None:
-        values = {
-            "kind": kind,
-            "subject": subject,
-            "study_instance_uid": detail.get("study_instance_uid"),
-            "detail": dict(detail),
-            "raised_at": self._clock.now(),
-        }
-        connection.execute(insert(alert).values(**values))
+        self._work.write(lambda connection: raise_alerts(connection, [(kind, subject, detail)], self._clock.now()))
 
 
+REMOVED = and_(instance.c.variant == 0, instance.c.removed_at.is_not(None))
 OPEN_SERIES = (
     select(
         series.c.id.label("series_id"),
@@ -159,6 +143,8 @@ OPEN_SERIES = (
         func.max(association.c.ended_at).label("last_association_ended_at"),
         series.c.calling_ae,
         series.c.modality,
+        func.count(association.c.id).label("associations"),
+        func.max(case((association.c.how == "released", association.c.ended_at))).label("last_release_at"),
     )
     .outerjoin(series_association, series_association.c.series_id == series.c.id)
     .outerjoin(association, association.c.id == series_association.c.association_id)
@@ -166,24 +152,6 @@ OPEN_SERIES = (
     .group_by(series.c.id)
     .order_by(series.c.id)
 )
-
-
-def _link(connection: Connection, series_id: int, association_id: str) -> None:
-    """An association that was never recorded is no reason to refuse its images."""
-    known = select(association.c.id).where(association.c.id == association_id)
-    if connection.execute(known).first() is not None:
-        values = {"series_id": series_id, "association_id": association_id}
-        insert_new(connection, series_association, ("series_id", "association_id"), values)
-
-
-def _conflict(stored: StoredInstance, variant: int) -> dict[str, Value]:
-    return {
-        "study_instance_uid": stored.instance.study_instance_uid,
-        "series_instance_uid": stored.instance.series_instance_uid,
-        "variant": variant,
-        "calling_ae": stored.calling_ae,
-        "storage_key": stored.storage_key,
-    }
 
 
 def _admission_values(each: Admission) -> dict[str, Any]:

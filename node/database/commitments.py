@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, insert, select, update
 
 from node.database.delivery_rows import failed
+from node.database.statements import beside, in_state
 from node.database.tables import commitment, commitment_delivery, delivery, result
 from node.domain.delivery import CommitmentReport, CommitmentState, Delivery, DeliveryState
 from node.domain.retry import RetryPolicy
@@ -34,13 +35,14 @@ def request(
     ids = [one.id for one in deliveries]
     links = [{"transaction_uid": transaction_uid, "delivery_id": one} for one in ids]
     connection.execute(insert(commitment_delivery), links)
-    stored = and_(delivery.c.id.in_(ids), delivery.c.state == DeliveryState.STORED)
+    stored = and_(delivery.c.id.in_(ids), beside(delivery.c.state) == DeliveryState.STORED)
     connection.execute(update(delivery).where(stored).values(transaction_uid=transaction_uid))
 
 
 def end_requests(connection: Connection, transaction_uids: Sequence[str]) -> int:
     """EXPIRED, and their deliveries uncommitted again; how many were still REQUESTED."""
-    waiting = and_(commitment.c.transaction_uid.in_(transaction_uids), commitment.c.state == CommitmentState.REQUESTED)
+    requested = beside(commitment.c.state) == CommitmentState.REQUESTED
+    waiting = and_(commitment.c.transaction_uid.in_(transaction_uids), requested)
     ended = connection.execute(update(commitment).where(waiting).values(state=CommitmentState.EXPIRED)).rowcount
     _release(connection, transaction_uids)
     return ended
@@ -48,7 +50,7 @@ def end_requests(connection: Connection, transaction_uids: Sequence[str]) -> int
 
 def overdue(connection: Connection, now: datetime) -> Sequence[str]:
     """Transaction UIDs of requests whose time is over, locked."""
-    late = and_(commitment.c.state == CommitmentState.REQUESTED, commitment.c.expires_at <= now)
+    late = and_(in_state(commitment.c.state, CommitmentState.REQUESTED), commitment.c.expires_at <= now)
     statement = select(commitment.c.transaction_uid).where(late).order_by(commitment.c.transaction_uid)
     return connection.execute(statement.with_for_update(skip_locked=True)).scalars().all()
 
@@ -82,7 +84,10 @@ def _asked_for(connection: Connection, transaction_uid: str) -> Sequence[Row[*tu
         select(*columns, result.c.sop_instance_uid)
         .join(commitment_delivery, commitment_delivery.c.delivery_id == delivery.c.id)
         .join(result, result.c.id == delivery.c.result_id)
-        .where(commitment_delivery.c.transaction_uid == transaction_uid, delivery.c.state == DeliveryState.STORED)
+        .where(
+            commitment_delivery.c.transaction_uid == transaction_uid,
+            beside(delivery.c.state) == DeliveryState.STORED,
+        )
         .order_by(delivery.c.id)
         .with_for_update(of=delivery)
     ).all()
@@ -101,5 +106,6 @@ def _refuse(
 
 
 def _release(connection: Connection, transaction_uids: Sequence[str]) -> None:
-    under_way = and_(delivery.c.transaction_uid.in_(transaction_uids), delivery.c.state == DeliveryState.STORED)
+    stored = beside(delivery.c.state) == DeliveryState.STORED
+    under_way = and_(delivery.c.transaction_uid.in_(transaction_uids), stored)
     connection.execute(update(delivery).where(under_way).values(transaction_uid=None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import time
 from typing import Any
@@ -14,18 +15,22 @@ BUSY_TIMEOUT_S = 30.0
 WAL_TRIES = 100
 
 
-def make_engine(url: str, password: str | None = None) -> Engine:
+def make_engine(url: str, password: str | None = None, flush_commits: bool = True) -> Engine:
     """An engine for ``sqlite:///...`` (a file on a local disk: WAL needs shared memory) or ``postgresql+psycopg://``.
 
-    Parameters never appear in its messages: they are patient data.
+    Parameters never appear in its messages: they are patient data. Without ``flush_commits`` the last commits may be
+    undone by a power cut, in their order: for what can be done again, from where it is durable.
     """
     parsed = make_url(url)
     if password is not None:
         parsed = parsed.set(password=password)
-    return _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed, flush_commits)
+    return _postgresql(parsed, flush_commits)
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, flush_commits: bool) -> Engine:
+    settings = {} if flush_commits else {"options": "-c synchronous_commit=off"}
     return create_engine(
         url,
         hide_parameters=True,
@@ -34,11 +39,11 @@ def _postgresql(url: URL) -> Engine:
         pool_timeout=BUSY_TIMEOUT_S,
         pool_pre_ping=True,
         pool_recycle=1800,
-        connect_args={"connect_timeout": 10, "application_name": "ainode", "keepalives_idle": 30},
+        connect_args={"connect_timeout": 10, "application_name": "ainode", "keepalives_idle": 30} | settings,
     )
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, flush_commits: bool) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -48,16 +53,16 @@ def _sqlite(url: URL) -> Engine:
         # Python's driver opens no transactions of its own: _begin does, with the right word.
         connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None},
     )
-    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "connect", functools.partial(_set_pragmas, "FULL" if flush_commits else "NORMAL"))
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _set_pragmas(connection: sqlite3.Connection, _: Any) -> None:
+def _set_pragmas(synchronous: str, connection: sqlite3.Connection, _: Any) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
     _use_wal(connection)
-    # FULL: with NORMAL the last commits, already acknowledged, are lost when the power fails.
-    connection.execute("PRAGMA synchronous = FULL")
+    # With NORMAL the last commits are lost when the power fails, with FULL none that returned.
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA foreign_keys = ON")
 
 

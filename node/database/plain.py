@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from node.domain.admission import Condition
-from node.domain.result import CodedConcept, Finding, Measurement, Reason
+from node.domain.result import CodedConcept, DocumentRef, Finding, Measurement, Reason
 
 
 def findings_to_plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -44,6 +45,14 @@ def reason_to_plain(reason: Reason | None) -> dict[str, str] | None:
 
 def reason_from_plain(plain: Mapping[str, str] | None) -> Reason | None:
     return None if plain is None else Reason(plain["code"], plain["text"])
+
+
+def documents_to_plain(documents: Sequence[DocumentRef]) -> list[dict[str, str]] | None:
+    return [asdict(document) for document in documents] or None
+
+
+def documents_from_plain(plain: Sequence[Mapping[str, str]] | None) -> tuple[DocumentRef, ...]:
+    return tuple(DocumentRef(**document) for document in plain or ())
 
 
 def condition_to_plain(condition: Condition) -> dict[str, Any]:

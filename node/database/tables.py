@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from node.database.types import RowId, SafeJson, SafeText, UtcDateTime
@@ -25,6 +26,12 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index of the rows that meet a condition; a query must name the same words to use it (``in_state``)."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
 
 # ---------------------------------------------------------------- what was received
 
@@ -56,9 +63,12 @@ study = Table(
     Column("study_description", SafeText, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    # When retention looks at the study again; a hint that decides nothing.
+    Column("retain_at", UtcDateTime),
     # A hash: an outsider's accession number may be longer than a B-tree of PostgreSQL takes.
     Index("ix_study_accession", "accession_number", postgresql_using="hash"),
     Index("ix_study_received", "received_at"),
+    Index("ix_study_retention", "retain_at", "received_at"),
 )
 
 series = Table(
@@ -91,6 +101,7 @@ series_association = Table(
     metadata,
     Column("series_id", ForeignKey("series.id"), primary_key=True),
     Column("association_id", ForeignKey("association.id"), primary_key=True),
+    Index("ix_series_association_association", "association_id"),
 )
 
 instance = Table(
@@ -110,8 +121,24 @@ instance = Table(
     Column("received_at", UtcDateTime, nullable=False),
     Column("instance_number", Integer),
     Column("attributes", SafeJson, nullable=False),
+    # Retention took the bytes away: ``storage_key`` names nothing any more.
+    Column("removed_at", UtcDateTime),
     UniqueConstraint("sop_instance_uid", "variant"),
     Index("ix_instance_series", "series_id", "variant", "instance_number"),
+    # In the order of bytes, whatever language the database speaks: keys are asked for by their beginning too.
+    Index("ix_instance_storage", "storage_key", postgresql_ops={"storage_key": "text_pattern_ops"}),
+)
+
+# Up to which entry each segment of an ingest journal has its rows. Segment -1 stands for the journal as a whole: it is
+# there while entries wait, and what came later than its ``recorded_until`` may not be in the tables yet.
+journal_segment = Table(
+    "journal_segment",
+    metadata,
+    Column("journal_id", SafeText, primary_key=True),
+    Column("segment", Integer, primary_key=True, autoincrement=False),
+    Column("recorded", Integer, nullable=False),
+    Column("recorded_until", UtcDateTime),
+    Column("noted_at", UtcDateTime, nullable=False),
 )
 
 admission = Table(
@@ -142,6 +169,27 @@ alert = Table(
     Column("raised_at", UtcDateTime, nullable=False),
     Index("ix_alert_study", "study_instance_uid"),
     Index("ix_alert_subject", "subject"),
+)
+
+# How each revision of a series was closed; what was learned of it about the sender is in ``sending_habit``.
+series_closing = Table(
+    "series_closing",
+    metadata,
+    Column("series_id", ForeignKey("series.id", ondelete="CASCADE"), primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("reason", SafeText, nullable=False),
+    Column("evidence", SafeJson, nullable=False),
+    Column("closed_at", UtcDateTime, nullable=False),
+)
+
+sending_habit = Table(
+    "sending_habit",
+    metadata,
+    Column("calling_ae", SafeText, primary_key=True),
+    Column("modality", SafeText, primary_key=True),
+    Column("silences_s", SafeJson, nullable=False),
+    Column("distrusted", SafeJson, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
 )
 
 # ---------------------------------------------------------------- the job table
@@ -180,8 +228,17 @@ job = Table(
     Column("reason", SafeJson),
     Column("findings", SafeJson),
     Column("provenance", SafeJson),
-    Index("ix_job_claim", "state", "priority", "run_after", "id"),
-    Index("ix_job_lease", "state", "lease_until"),
+    # Once superseded_at is set, nothing of this job is current; superseded_by is the job that stands for it, none
+    # where the model does not want the series as it is now.
+    Column("superseded_by", RowId),
+    Column("superseded_at", UtcDateTime),
+    # The few jobs that are not finished have indexes of their own. Their state stands first although it is the same in
+    # every entry: so SQLite, which knows nothing of the table's size, prefers them to ix_job_state.
+    partial_index("ix_job_claim", "state", "priority", "run_after", "id", where="state = 'SCHEDULED'"),
+    partial_index("ix_job_due", "state", "run_after", "id", where="state = 'SCHEDULED'"),
+    partial_index("ix_job_lease", "state", "lease_until", where="state = 'IN_PROGRESS'"),
+    partial_index("ix_job_failed", "state", "error_code", where="state = 'FAILED'"),
+    Index("ix_job_state", "state", "id"),
     Index("ix_job_study", "study_instance_uid"),
 )
 
@@ -198,7 +255,10 @@ result = Table(
     Column("sha256", SafeText, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    # The reports that this one names as those it replaces (PS3.3 C.17.2).
+    Column("predecessors", SafeJson),
     UniqueConstraint("job_id", "sop_instance_uid"),
+    Index("ix_result_storage", "storage_key"),
 )
 
 # ---------------------------------------------------------------- results on their way
@@ -211,6 +271,8 @@ delivery = Table(
     Column("result_id", ForeignKey("result.id"), nullable=False),
     Column("destination", SafeText, nullable=False),
     Column("state", SafeText, nullable=False),
+    # Its job's, here too so that one index has what is claimed next.
+    Column("priority", Integer, nullable=False, server_default="1"),
     Column("attempt", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
     Column("budget", Integer, nullable=False),
@@ -224,10 +286,20 @@ delivery = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("result_id", "destination"),
-    Index("ix_delivery_claim", "destination", "state", "run_after"),
-    Index("ix_delivery_lease", "state", "lease_until"),
+    partial_index(
+        "ix_delivery_claim",
+        *("destination", "state", "priority", "run_after", "id"),
+        where="state = 'SCHEDULED'",
+    ),
+    partial_index("ix_delivery_lease", "state", "lease_until", where="state = 'IN_PROGRESS'"),
+    partial_index(
+        "ix_delivery_uncommitted",
+        *("destination", "state", "id"),
+        where="state = 'STORED' AND transaction_uid IS NULL",
+    ),
+    Index("ix_delivery_state", "state", "id"),
     Index("ix_delivery_job", "job_id"),
-    Index("ix_delivery_transaction", "transaction_uid"),
+    partial_index("ix_delivery_transaction", "transaction_uid", where="transaction_uid IS NOT NULL"),
 )
 
 commitment = Table(
@@ -239,7 +311,7 @@ commitment = Table(
     Column("requested_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("answered_at", UtcDateTime),
-    Index("ix_commitment_expiry", "state", "expires_at"),
+    partial_index("ix_commitment_expiry", "state", "expires_at", where="state = 'REQUESTED'"),
 )
 
 # What a commitment was asked for: a report that comes after its time still finds its deliveries.
@@ -250,6 +322,32 @@ commitment_delivery = Table(
     Column("delivery_id", RowId, primary_key=True),
     ForeignKeyConstraint(["transaction_uid"], ["commitment.transaction_uid"]),
     ForeignKeyConstraint(["delivery_id"], ["delivery.id"]),
+    Index("ix_commitment_delivery_delivery", "delivery_id"),
+)
+
+# ---------------------------------------------------------------- what is over
+
+# Bytes whose last row is gone: written with that, freed afterwards. ``kept`` says in which store they lie.
+removal = Table(
+    "removal",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("kept", SafeText, nullable=False),
+    Column("storage_key", SafeText, nullable=False),
+    Column("removed_at", UtcDateTime, nullable=False),
+    Index("ix_removal_order", "kept", "id"),
+    Index("ix_removal_storage", "storage_key"),
+)
+
+# How many jobs and deliveries there are in each state: the sum of ``amount``. Triggers write a row for every change,
+# so that no writer waits for another one's counter and none can forget it; a timer folds the rows into one.
+tally = Table(
+    "tally",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("kind", SafeText, nullable=False),
+    Column("state", SafeText, nullable=False),
+    Column("amount", BigInteger, nullable=False),
 )
 
 # ---------------------------------------------------------------- the node itself

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,6 +56,8 @@ class SafeJson(TypeDecorator[Any]):
 
 
 def storable_text(text: str) -> str:
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
@@ -65,12 +67,34 @@ def storable(value: Any) -> Any:
         case None | bool():
             return value
         case Mapping():
-            return {storable_text(str(key)): storable(item) for key, item in value.items()}
+            return {storable_text(str(key)): _QUICKLY.get(type(item), storable)(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [storable(item) for item in value]
+            return _storable_list(value)
         case numbers.Integral():
             return int(value)
         case numbers.Real():
             return float(value) if math.isfinite(value) else None
         case _:
             return storable_text(str(value))
+
+
+def _storable_list(items: Iterable[Any]) -> list[Any]:
+    return [_QUICKLY.get(type(item), storable)(item) for item in items]
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+# Nearly everything is of one of these types; they are looked up first because there is so much of it.
+_QUICKLY: Mapping[type, Callable[[Any], Any]] = {
+    str: storable_text,
+    int: _same,
+    float: _finite,
+    list: _storable_list,
+    type(None): _same,
+}

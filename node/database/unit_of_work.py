@@ -20,6 +20,13 @@ T = TypeVar("T")
 MAX_TRIES = 8
 # serialization_failure, deadlock_detected, unique_violation: what a race that was lost looks like in PostgreSQL.
 LOST_RACES = frozenset({"40001", "40P01", "23505"})
+NO_ANSWER = "the database does not answer"
+SQLITE_REASONS = {
+    sqlite3.SQLITE_FULL: "the database's disk is full",
+    sqlite3.SQLITE_IOERR: "the database's disk failed",
+    sqlite3.SQLITE_BUSY: "the database is locked",
+}
+DISK_FULL = "53100"  # of PostgreSQL
 # Classes of PostgreSQL's codes: connection exception, insufficient resources, operator intervention, system error.
 UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58"})
 
@@ -70,8 +77,14 @@ def _translated() -> Iterator[None]:
         raise StoreUnavailable("no connection to the database became free") from error
     except DBAPIError as error:
         if _unavailable(error):
-            raise StoreUnavailable("the database does not answer", cause=type(error.orig).__name__) from error
+            raise StoreUnavailable(_reason(error), cause=type(error.orig).__name__) from error
         raise
+
+
+def _reason(error: DBAPIError) -> str:
+    if isinstance(error.orig, sqlite3.Error):
+        return SQLITE_REASONS.get(_sqlite_code(error.orig), NO_ANSWER)
+    return "the database's disk is full" if getattr(error.orig, "sqlstate", None) == DISK_FULL else NO_ANSWER
 
 
 def _unavailable(error: DBAPIError) -> bool:

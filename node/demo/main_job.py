@@ -103,6 +103,10 @@ def _write_site(folder: Path, port: int, pacs_port: int, model: str | None) -> P
         f"""[node]
 ae_title = "{NODE_AE_TITLE}"
 
+[store]
+journal_segment_bytes = 16777216
+journal_spare_segments = 1
+
 [receive]
 host = "127.0.0.1"
 port = {port}

@@ -27,7 +27,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     Verification,
 )
 
-from node.deliver.association import ClosingEntity
+from node.deliver.association import QUICK, ClosingEntity
 from node.demo.holdings import Holdings, PacsInstance
 from node.demo.query import LEVELS, answers
 from node.errors import ReceiveError
@@ -100,6 +100,7 @@ class EmbeddedPacs:
         entity.maximum_associations = 16
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = TIMEOUT_S
         handlers: list[Any] = [
+            *QUICK,
             (evt.EVT_C_ECHO, lambda _: SUCCESS),
             (evt.EVT_C_STORE, self.on_store),
             (evt.EVT_C_FIND, self.on_find),
@@ -204,7 +205,9 @@ class EmbeddedPacs:
         role = build_role(StorageCommitmentPushModel, scp_role=True)
         context = build_context(StorageCommitmentPushModel, UNCOMPRESSED)
         for _ in range(REPORT_ATTEMPTS):
-            association = self._entity.associate(*address, [context], ae_title=self._requester_ae_title, ext_neg=[role])
+            association = self._entity.associate(
+                *address, [context], ae_title=self._requester_ae_title, ext_neg=[role], evt_handlers=[*QUICK]
+            )
             taken = association.is_established and send_report(association, event_type, information)
             association.release()
             if taken or self._stopping.wait(REPORT_PAUSE_S):

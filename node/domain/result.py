@@ -99,8 +99,26 @@ class InferenceResult:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentRef:
+    """A report as another one refers to it (PS3.3 Table C.17-3)."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierResult:
+    """What a model said of the same series before: a job's reports, the main one first, and what that replaced."""
+
+    reports: tuple[DocumentRef, ...]
+    predecessors: tuple[DocumentRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ResultObject:
-    """A written and durable DICOM object."""
+    """A written and durable DICOM object; ``predecessors`` are the reports that it names as those it replaces."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -109,3 +127,4 @@ class ResultObject:
     storage_key: str
     sha256: str
     size: int
+    predecessors: tuple[DocumentRef, ...] = ()

@@ -54,6 +54,7 @@ def result_object(encoded: EncodedObject, key: str) -> ResultObject:
         storage_key=key,
         sha256=hashlib.sha256(encoded.part10).hexdigest(),
         size=len(encoded.part10),
+        predecessors=encoded.predecessors,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from node.domain.job import Priority
-from node.show import outcome
+from node.show import completeness, outcome
 from node.show.outcome import StudyRows
 
 Document = dict[str, Any]
@@ -45,13 +45,23 @@ def series_document(row: Mapping[str, Any]) -> Document:
     return {key: row[key] for key in (*keys, *more)}
 
 
-def why_document(row: Mapping[str, Any], about: StudyRows, alerts: Sequence[Document]) -> Document:
+def why_document(
+    row: Mapping[str, Any], about: StudyRows, alerts: Sequence[Document], closings: Sequence[Mapping[str, Any]] = ()
+) -> Document:
+    """``closings`` are those of earlier revisions."""
     judged: dict[str, list[Document]] = {}
     for one in about.admissions:
         judged.setdefault(one["series_instance_uid"], []).append(_judgement(one))
     return {
         **study_document(row, about),
-        "series": [_why_series(one, judged.get(one["series_instance_uid"], [])) for one in about.series],
+        "series": [
+            _why_series(
+                one,
+                judged.get(one["series_instance_uid"], []),
+                [closing for closing in closings if closing["series_id"] == one["id"]],
+            )
+            for one in about.series
+        ],
         "jobs": [job_document(one) for one in about.jobs],
         "deliveries": list(about.deliveries),
         "alerts": list(alerts),
@@ -63,6 +73,17 @@ def _judgement(row: Mapping[str, Any]) -> Document:
     return {key: row[key] for key in keys} | {"decided_at": row["decided_at"]}
 
 
-def _why_series(row: Mapping[str, Any], models: Sequence[Document]) -> Document:
-    completeness = {"reason": row["close_reason"], "evidence": row["close_evidence"], "closed_at": row["closed_at"]}
-    return {**series_document(row), "completeness": completeness, "models": list(models)}
+def _why_series(row: Mapping[str, Any], models: Sequence[Document], closings: Sequence[Mapping[str, Any]]) -> Document:
+    closed = {
+        **_closure(row["close_reason"], row["close_evidence"], row["closed_at"]),
+        "earlier": [
+            {"revision": one["revision"], **_closure(one["reason"], one["evidence"], one["closed_at"])}
+            for one in closings
+        ],
+    }
+    return {**series_document(row), "completeness": closed, "models": list(models)}
+
+
+def _closure(reason: str | None, evidence: Mapping[str, Any] | None, closed_at: Any) -> Document:
+    said = completeness.words(reason, evidence)
+    return {"reason": reason, "evidence": evidence, "closed_at": closed_at, "words": said}

@@ -151,7 +151,8 @@ def _is_to_commit(study: StudyRows, delivery: Row) -> bool:
 
 
 def _failed(study: StudyRows) -> bool:
-    """Also where one series failed and another was POSITIVE."""
+    """Also where one series failed and another was POSITIVE. A superseded result that was not delivered is no loss."""
+    superseded = {job["id"] for job in study.jobs if job["superseded_at"] is not None}
     return any(outcome is Outcome.FAILED for _, outcome in _every_outcome(study)) or any(
-        delivery["state"] in NOT_DELIVERED for delivery in study.deliveries
+        delivery["state"] in NOT_DELIVERED and delivery["job"] not in superseded for delivery in study.deliveries
     )

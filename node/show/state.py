@@ -7,9 +7,17 @@ from typing import Any
 
 
 def why_not_ok(
-    roles: Mapping[str, Any], disk: Mapping[str, int], broken_models: Sequence[Mapping[str, Any]], paused: bool
+    roles: Mapping[str, Any],
+    disk: Mapping[str, int],
+    broken_models: Sequence[Mapping[str, Any]],
+    paused: bool,
+    quarantined: int = 0,
 ) -> list[str]:
-    """Everything an administrator should know of, in sentences; empty when all is well."""
+    """Everything an administrator should know of, in sentences; empty when all is well.
+
+    ``quarantined`` is the number of jobs that end whatever runs them: a study waits there for a result that does not
+    come, so the node is not well until somebody retries or cancels them.
+    """
     found = [
         f"role {name}: no heartbeat since {role['heartbeat_at']:%Y-%m-%d %H:%M:%SZ}"
         for name, role in roles.items()
@@ -22,6 +30,11 @@ def why_not_ok(
     found += [f"model {model['id']}: {model['problem']}" for model in broken_models]
     if paused:
         found.append("the queue is paused: no job is started ('ainode queue resume')")
+    if quarantined:
+        found.append(
+            f"jobs that ended their process at every attempt, quarantined: {quarantined} ('ainode queue list --state "
+            "FAILED', then 'queue retry' or 'queue cancel')"
+        )
     return found
 
 

@@ -11,14 +11,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, or_, select
 
-from node.database.tables import admission, alert, delivery, job, result, role, series, study
+from node.database import tallies
+from node.database.statements import beside, in_state
+from node.database.tables import admission, alert, delivery, instance, job, result, role, series, series_closing, study
 from node.database.unit_of_work import UnitOfWork
 from node.domain.delivery import DeliveryState
 from node.domain.job import JobState
-from node.errors import NotFound
+from node.domain.study import SeriesState
+from node.errors import NotFound, WorkerLost
 from node.ports import Clock
 from node.show import outcome
-from node.show.documents import Document, job_document, series_document, study_document, why_document
+from node.show.documents import HIDDEN_IN_LISTS, Document, job_document, series_document, study_document, why_document
 from node.show.outcome import Finality, StudyRows
 
 STALE_AFTER = timedelta(seconds=10)
@@ -36,9 +39,9 @@ class Worklist:
 
     def jobs(self, state: str | None = None, study: str | None = None, limit: int = 100) -> list[Document]:
         """The newest first."""
-        statement = _chosen(select(job), (job.c.state, state), (job.c.study_instance_uid, study))
+        statement = _chosen(LISTED_JOBS, job.c.state, state, study).order_by(job.c.id.desc()).limit(limit)
         with self._work.read() as connection:
-            return [job_document(row) for row in _rows(connection, statement.order_by(job.c.id.desc()).limit(limit))]
+            return [job_document(row) for row in _rows(connection, statement)]
 
     def job(self, job_id: int) -> Document:
         """One job with everything about it.
@@ -60,17 +63,24 @@ class Worklist:
 
     def deliveries(self, state: str | None = None, study: str | None = None, limit: int = 100) -> list[Document]:
         """The newest first."""
-        statement = _chosen(DELIVERIES, (delivery.c.state, state), (job.c.study_instance_uid, study))
+        statement = _chosen(DELIVERIES, delivery.c.state, state, study).order_by(None).order_by(delivery.c.id.desc())
         with self._work.read() as connection:
-            return _rows(connection, statement.order_by(None).order_by(delivery.c.id.desc()).limit(limit))
+            return _rows(connection, statement.limit(limit))
 
     def counts(self) -> tuple[dict[str, int], dict[str, int]]:
         """How many jobs and how many deliveries there are in each state."""
         with self._work.read() as connection:
-            return (
-                _counted(connection, job.c.state, [state.value for state in JobState]),
-                _counted(connection, delivery.c.state, [state.value for state in DeliveryState]),
-            )
+            found = tallies.counts(connection)
+        return (
+            {state.value: found["job", state.value] for state in JobState},
+            {state.value: found["delivery", state.value] for state in DeliveryState},
+        )
+
+    def quarantined(self) -> int:
+        """How many jobs are FAILED because whatever ran them died, at every attempt, and wait for an operator."""
+        with self._work.read() as connection:
+            found: int = connection.execute(QUARANTINED).scalar_one()
+        return found
 
     # ------------------------------------------------------------ studies
 
@@ -94,8 +104,11 @@ class Worklist:
                 raise NotFound(f"nothing of study {study_instance_uid} was received")
             about = self._about(connection, [study_instance_uid])[study_instance_uid]
             results = _rows(connection, RESULTS.where(job.c.study_instance_uid == study_instance_uid))
+            kept = connection.execute(IMAGES_KEPT.where(series.c.study_instance_uid == study_instance_uid)).one()
         return {
             **study_document(rows[0], about),
+            # Once retention has taken every image away.
+            "images_removed_at": None if kept.there else kept.removed_at,
             "patient": {key: rows[0][f"patient_{key}"] for key in ("id", "name", "birth_date", "sex")},
             # What a list counts, this tells.
             "series": [series_document(row) for row in about.series],
@@ -117,6 +130,22 @@ class Worklist:
             raise NotFound(f"nothing of study {study_instance_uid} was received")
         return found
 
+    def receiving(self, study_instance_uid: str, series_instance_uid: str | None = None) -> dict[int, str]:
+        """The row ids and UIDs of the study's series that are not closed yet, or of this one if it is not.
+
+        Raises:
+            NotFound: nothing of the study, or of this series, was received.
+        """
+        wanted = series.c.study_instance_uid == study_instance_uid
+        if series_instance_uid is not None:
+            wanted = and_(wanted, series.c.series_instance_uid == series_instance_uid)
+        columns = (series.c.id, series.c.series_instance_uid, series.c.state)
+        with self._work.read() as connection:
+            found = connection.execute(select(*columns).where(wanted).order_by(series.c.id)).all()
+        if not found:
+            raise NotFound(f"nothing of {series_instance_uid or study_instance_uid} was received")
+        return {row.id: row.series_instance_uid for row in found if row.state == SeriesState.RECEIVING}
+
     def finality(self, study_instance_uid: str) -> Finality:
         with self._work.read() as connection:
             return outcome.finality(self._about(connection, [study_instance_uid])[study_instance_uid])
@@ -129,14 +158,21 @@ class Worklist:
         """
         named = or_(study.c.study_instance_uid == study_or_accession, study.c.accession_number == study_or_accession)
         with self._work.read() as connection:
-            rows = _rows(connection, select(study).where(named).order_by(study.c.received_at))
-            if not study_or_accession or not rows:
+            # Studies without an accession number are not what an empty word asks for.
+            wanted = select(study).where(named).order_by(study.c.received_at)
+            rows = _rows(connection, wanted) if study_or_accession else []
+            if not rows:
                 raise NotFound("no study has this UID or accession number")
             about = self._about(connection, [row["study_instance_uid"] for row in rows])
             alerts = {uid: _alerts(connection, uid, about[uid]) for uid in about}
+            closings = {
+                uid: _rows(connection, EARLIER_CLOSINGS.where(series.c.study_instance_uid == uid)) for uid in about
+            }
         return {
             "studies": [
-                why_document(row, about[uid], alerts[uid]) for row in rows if (uid := row["study_instance_uid"])
+                why_document(row, about[uid], alerts[uid], closings[uid])
+                for row in rows
+                if (uid := row["study_instance_uid"])
             ]
         }
 
@@ -145,7 +181,7 @@ class Worklist:
         statements = (
             select(series).where(series.c.study_instance_uid.in_(study_uids)).order_by(series.c.id),
             LATEST_ADMISSIONS.where(series.c.study_instance_uid.in_(study_uids)),
-            select(job).where(job.c.study_instance_uid.in_(study_uids)).order_by(job.c.id),
+            LISTED_JOBS.where(job.c.study_instance_uid.in_(study_uids)).order_by(job.c.id),
             DELIVERIES.where(job.c.study_instance_uid.in_(study_uids)),
         )
         for part, statement in enumerate(statements):
@@ -158,7 +194,10 @@ class Worklist:
     # ------------------------------------------------------------ the node
 
     def roles(self, now: datetime | None = None) -> dict[str, Document]:
-        """``up`` while one process of the role is alive; ``processes`` counts those that are."""
+        """``up`` while one process of the role is alive; ``processes`` counts those that are.
+
+        ``waiting`` is what a recorder has not written yet.
+        """
         since = (now or self._clock.now()) - STALE_AFTER
         with self._work.read() as connection:
             rows = _rows(connection, select(role).order_by(role.c.role, role.c.host, role.c.instance))
@@ -171,6 +210,8 @@ class Worklist:
             if row["heartbeat_at"] >= since:
                 entry["state"] = "up"
                 entry["processes"] += 1
+                if "waiting" in row["detail"]:
+                    entry["waiting"] = entry.get("waiting", 0) + row["detail"]["waiting"]
         return found
 
     def devices(self, now: datetime | None = None) -> list[Document]:
@@ -181,6 +222,19 @@ class Worklist:
             rows = _rows(connection, select(role).where(alive).order_by(role.c.host, role.c.instance))
         return [{"host": row["host"], "worker": row["instance"], **row["detail"]} for row in rows]
 
+
+QUARANTINED = (
+    select(func.count())
+    .select_from(job)
+    .where(in_state(job.c.state, JobState.FAILED), job.c.error_code == WorkerLost.code, job.c.superseded_at.is_(None))
+)
+
+IMAGES_KEPT = select(
+    func.count(instance.c.id).filter(instance.c.removed_at.is_(None)).label("there"),
+    func.max(instance.c.removed_at).label("removed_at"),
+).join(series, series.c.id == instance.c.series_id)
+
+LISTED_JOBS = select(*(column for column in job.c if column.name not in HIDDEN_IN_LISTS))
 
 RESULTS = (
     select(
@@ -194,6 +248,9 @@ RESULTS = (
         result.c.sha256,
         result.c.storage_key,
         result.c.created_at,
+        result.c.predecessors,
+        job.c.superseded_by,
+        job.c.superseded_at,
     )
     .join(job, job.c.id == result.c.job_id)
     .order_by(result.c.id)
@@ -224,19 +281,22 @@ DELIVERIES = (
 )
 
 # A series that was reopened is not judged anew before it closes: until then its last judgement stands here.
-LATEST_REVISION = (
-    select(admission.c.series_id, func.max(admission.c.revision).label("revision"))
-    .group_by(admission.c.series_id)
-    .subquery()
-)
+_SAME_SERIES = admission.alias()
 LATEST_ADMISSIONS = (
     select(admission, series.c.study_instance_uid, series.c.series_instance_uid)
     .join(series, series.c.id == admission.c.series_id)
-    .join(
-        LATEST_REVISION,
-        and_(LATEST_REVISION.c.series_id == admission.c.series_id, LATEST_REVISION.c.revision == admission.c.revision),
+    .where(
+        admission.c.revision
+        == select(func.max(_SAME_SERIES.c.revision)).where(_SAME_SERIES.c.series_id == series.c.id).scalar_subquery()
     )
     .order_by(admission.c.series_id, admission.c.model, admission.c.id)
+)
+
+# How a series was closed before a late image opened it again.
+EARLIER_CLOSINGS = (
+    select(series_closing)
+    .join(series, and_(series.c.id == series_closing.c.series_id, series_closing.c.revision < series.c.revision))
+    .order_by(series_closing.c.series_id, series_closing.c.revision)
 )
 
 
@@ -245,15 +305,13 @@ def _rows(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[D
 
 
 def _chosen(
-    statement: Select[*tuple[Any, ...]], *wanted: tuple[ColumnElement[Any], str | None]
+    statement: Select[*tuple[Any, ...]], column: ColumnElement[str], state: str | None, study_uid: str | None
 ) -> Select[*tuple[Any, ...]]:
-    return statement.where(*(column == value for column, value in wanted if value is not None))
-
-
-def _counted(connection: Connection, column: ColumnElement[str], states: Sequence[str]) -> dict[str, int]:
-    rows = connection.execute(select(column, func.count()).group_by(column))
-    found: dict[str, int] = {row[0]: row[1] for row in rows}
-    return {state: found.get(state, 0) for state in states}
+    """Of one study, whatever else is asked, everything is read by the study's index: it has few rows."""
+    if study_uid is None:
+        return statement if state is None else statement.where(column == state)
+    of_study = statement.where(job.c.study_instance_uid == study_uid)
+    return of_study if state is None else of_study.where(beside(column) == state)
 
 
 def _alerts(connection: Connection, study_uid: str, about: StudyRows) -> list[Document]:
