@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import urllib.error
 import urllib.request
@@ -69,6 +70,22 @@ class Orthanc:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash; ``start`` finds again what it held."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def fall_silent(self) -> None:
+        """Stop the process: connections open, and nothing is answered until ``answer_again``."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def answer_again(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def get(self, path: str) -> Any:
         """The JSON under ``path``, e.g. ``/studies``."""

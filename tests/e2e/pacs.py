@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
@@ -78,6 +79,16 @@ def _is_part10(path: Path) -> bool:
 def study_of(folder: Path) -> str:
     """The study that the DICOM files of a folder belong to."""
     return str(pydicom.dcmread(dicom_files(folder)[0], stop_before_pixels=True).StudyInstanceUID)
+
+
+def another_study(source: Path, name: str) -> Iterator[pydicom.FileDataset]:
+    """The images of ``source`` as those of a study of their own, which ``name`` stands for."""
+    for path in dicom_files(source):
+        image = pydicom.dcmread(path)
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+            setattr(image, keyword, derive_uid(name, keyword, str(image[keyword].value)))
+        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+        yield image
 
 
 def with_identity(source: Path, target: Path) -> Path:

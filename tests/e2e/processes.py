@@ -18,3 +18,12 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
         return ""
+
+
+def born(pid: int) -> int:
+    """When a process started, in clock ticks since boot; with its pid it names it for good. 0: it is gone."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if words[0] == "Z" else int(words[19])

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.peers import REPOSITORY, free_port
 from tests.waiting import wait_for
@@ -65,16 +65,19 @@ port = {self.web_port}
 
     def start(self, roles: Sequence[str] = ("receive", "work", "deliver", "timers")) -> None:
         """Start the node and wait for its ``ready`` line."""
+        self.process = self._launched(roles, subprocess.PIPE)
+        threading.Thread(target=self._read_log, args=(self.process,), daemon=True).start()
+        wait_for(self._is_ready, "the node says that it is ready", timeout_s=90)
+
+    def _launched(self, roles: Sequence[str], stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
         arguments = [part for role in roles for part in ("--role", role)]
-        self.process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "node", "-c", str(self.config), "run", *arguments],
             cwd=self.folder,
             env=self.environment,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             stdin=subprocess.DEVNULL,
         )
-        threading.Thread(target=self._read_log, args=(self.process,), daemon=True).start()
-        wait_for(self._is_ready, "the node says that it is ready", timeout_s=90)
 
     def _read_log(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stderr is not None

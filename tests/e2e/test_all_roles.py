@@ -47,10 +47,11 @@ def echoes(site: Site) -> bool:
 
 
 def test_every_role_has_its_processes(site: Site) -> None:
-    assert sorted(roles_of(site).values()) == ["deliver", "receive", "receive", "timers", "web", "work"]
+    assert sorted(roles_of(site).values()) == ["deliver", "receive", "receive", "record", "timers", "web", "work"]
     document = site.json("status")
     assert document["state"] == "ok", document["reasons"]
     assert document["roles"]["receive"]["processes"] == 2
+    assert document["roles"]["record"]["waiting"] == 0
     assert document["devices"]
 
 
