@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,7 +70,7 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
+def running_postgres(settings: Sequence[str] = SETTINGS) -> Iterator[PostgresServer]:
     """initdb and postgres in a temporary folder on a free port; ended by its pid. Skips where it is not installed."""
     initdb, postgres = require_program("initdb"), require_program("postgres")
     user = next(_known_users()) if os.geteuid() == 0 else None
@@ -83,7 +83,7 @@ def running_postgres() -> Iterator[PostgresServer]:
             for path in (folder, password_file):
                 os.chown(path, user.pw_uid, user.pw_gid)
         _initdb(initdb, folder, password_file, user)
-        with _process(postgres, folder, server, user):
+        with _process(postgres, folder, server, user, settings):
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -109,9 +109,11 @@ def _initdb(program: str, folder: Path, password_file: Path, user: pwd.struct_pa
 
 
 @contextlib.contextmanager
-def _process(program: str, folder: Path, server: PostgresServer, user: pwd.struct_passwd | None) -> Iterator[None]:
+def _process(
+    program: str, folder: Path, server: PostgresServer, user: pwd.struct_passwd | None, settings: Sequence[str]
+) -> Iterator[None]:
     arguments = ["-D", str(folder / "data"), "-h", "127.0.0.1", "-p", str(server.port)]
-    arguments += [part for setting in SETTINGS for part in ("-c", setting)]
+    arguments += [part for setting in settings for part in ("-c", setting)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, *arguments], stdout=log, stderr=log, cwd=folder, **_as(user))
         try:

@@ -18,6 +18,7 @@ from node.errors import NotFound
 from node.jobs.queue import SqlJobQueue
 from node.ports import Catalogue, Recorded
 from node.show.worklist import Worklist
+from tests.contract.arrivals import InBatches
 from tests.contract.rows import SERIES, STUDY, new_job, stored
 from tests.fakes.outbox import StandingClock
 
@@ -32,8 +33,11 @@ ADMISSION = Admission(
 )
 
 
-@pytest.fixture
-def catalogue(engine: Engine, clock: StandingClock) -> Catalogue:
+@pytest.fixture(params=["at once", "in batches"])
+def catalogue(request: pytest.FixtureRequest, engine: Engine, clock: StandingClock) -> Catalogue:
+    """Instances get their rows at once, or from an ingest journal: the rows are the same."""
+    if request.param == "in batches":
+        return InBatches(engine, clock, max_attempts=5)
     return SqlCatalogue(engine, clock, max_attempts=5)
 
 
@@ -48,7 +52,6 @@ def close(catalogue: Catalogue, found: OpenSeries, key: str = "a") -> bool:
 
 def test_a_new_instance_makes_study_and_series(catalogue: Catalogue, clock: StandingClock) -> None:
     first = clock.now()
-    assert catalogue.classify("1.9.1", stored("1.9.1", first).sha256) is Recorded.NEW
     assert catalogue.record(stored("1.9.1", first)) is Recorded.NEW
     clock.advance(2)
     assert catalogue.record(stored("1.9.2", clock.now())) is Recorded.NEW
@@ -83,7 +86,6 @@ def test_an_identical_duplicate_writes_nothing(catalogue: Catalogue, clock: Stan
     before = only_open(catalogue)
     clock.advance(3)
     again = stored("1.9.1", clock.now())
-    assert catalogue.classify("1.9.1", given.sha256) is Recorded.DUPLICATE
     assert catalogue.record(again) is Recorded.DUPLICATE
     assert only_open(catalogue) == before
     assert catalogue.instances(STUDY, [SERIES]) == [given]
@@ -95,7 +97,6 @@ def test_other_bytes_under_the_same_uid_are_kept_beside_with_an_alert(
     given = stored("1.9.1", clock.now())
     catalogue.record(given)
     other = stored("1.9.1", clock.now(), content="other")
-    assert catalogue.classify("1.9.1", other.sha256) is Recorded.CONFLICT
     assert catalogue.record(other) is Recorded.CONFLICT
     assert catalogue.record(other) is Recorded.DUPLICATE
     assert catalogue.record(stored("1.9.1", clock.now(), content="third")) is Recorded.CONFLICT
@@ -189,6 +190,8 @@ def test_closing_writes_admissions_and_jobs(catalogue: Catalogue, engine: Engine
         "reason": CloseReason.ASSOCIATION_RELEASED.value,
         "evidence": {"quiet_s": 5.0},
         "closed_at": clock.now(),
+        "words": [],
+        "earlier": [],
     }
     assert series["models"][0]["conditions"][0]["wanted"] == "CT"
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, insert, select, text, update
+from sqlalchemy import Connection, Engine, event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from node.database.engine import make_engine
@@ -124,9 +125,63 @@ def test_no_room_is_an_error_of_ours_and_nothing_is_written(tmp_path: Path, cloc
             for number in range(1000):
                 put(connection, f"row {number}", clock, "x" * 1000)
 
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable, match="disk is full"):
             work.write(fill)
         assert names(work) == []
+    finally:
+        engine.dispose()
+
+
+class Refusing:
+    """A connection of SQLite whose statements that match ``what`` fail as the disk under it does."""
+
+    def __init__(self, engine: Engine, what: str, code: int, message: str) -> None:
+        self.what = what
+        self.error: sqlite3.OperationalError | None = sqlite3.OperationalError(message)
+        self.error.sqlite_errorcode = code
+        event.listen(engine, "before_cursor_execute", self._before)
+        event.listen(engine, "commit", self._commit)
+
+    def _before(self, connection: Connection, cursor: object, statement: str, *_: object) -> None:
+        if self.error is not None and statement.startswith(self.what):
+            raise DBAPIError.instance(statement, None, self.error, sqlite3.Error)
+
+    def _commit(self, connection: Connection) -> None:
+        if self.error is not None and self.what == "COMMIT":
+            connection.connection.driver_connection.rollback()
+            raise DBAPIError.instance("COMMIT", None, self.error, sqlite3.Error)
+
+
+@pytest.mark.parametrize("what", ["BEGIN IMMEDIATE", "INSERT", "UPDATE", "COMMIT"])
+@pytest.mark.parametrize(
+    ("code", "message", "reason"),
+    [
+        (sqlite3.SQLITE_FULL, "database or disk is full", "disk is full"),
+        (sqlite3.SQLITE_IOERR_WRITE, "disk I/O error", "disk failed"),
+        (sqlite3.SQLITE_IOERR_FSYNC, "disk I/O error", "disk failed"),
+    ],
+    ids=["full", "write", "flush"],
+)
+def test_a_disk_that_refuses_a_database_is_named_and_recovers(
+    tmp_path: Path, clock: StandingClock, what: str, code: int, message: str, reason: str
+) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path / 'node.db'}")
+    work = UnitOfWork(engine)
+    try:
+        setting.create(engine)
+        work.write(lambda connection: put(connection, "before", clock))
+
+        def change(connection: Connection) -> None:
+            put(connection, "after", clock)
+            connection.execute(update(setting).values(value=7))
+
+        refusing = Refusing(engine, what, code, message)
+        with pytest.raises(StoreUnavailable, match=reason):
+            work.write(change)
+        refusing.error = None
+        assert names(work) == ["before"]
+        work.write(change)
+        assert names(work) == ["after", "before"]
     finally:
         engine.dispose()
 

@@ -43,7 +43,7 @@ class Alert:
 
 
 class FakeCatalogue:
-    """``fail_with`` is raised by every ``record`` as long as it is set."""
+    """``fail_with`` is raised by every ``record`` as long as it is set; ``until`` is what ``recorded_until`` says."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
@@ -54,6 +54,7 @@ class FakeCatalogue:
         self.admissions: list[Admission] = []
         self.jobs: list[NewJob] = []
         self.fail_with: Exception | None = None
+        self.until: datetime | None = None
 
     # ------------------------------------------------------------ associations
 
@@ -77,7 +78,7 @@ class FakeCatalogue:
 
     # ------------------------------------------------------------ instances
 
-    def classify(self, sop_instance_uid: str, sha256: str) -> Recorded:
+    def _classify(self, sop_instance_uid: str, sha256: str) -> Recorded:
         with self._lock:
             known = [each for each in self.stored() if each.instance.sop_instance_uid == sop_instance_uid]
         if any(each.sha256 == sha256 for each in known):
@@ -89,7 +90,7 @@ class FakeCatalogue:
             if self.fail_with is not None:
                 raise self.fail_with
             uid = stored.instance.sop_instance_uid
-            recorded = self.classify(uid, stored.sha256)
+            recorded = self._classify(uid, stored.sha256)
             if recorded is Recorded.DUPLICATE:
                 return recorded
             series = self._series_of(stored)
@@ -122,9 +123,14 @@ class FakeCatalogue:
             receiving = [each for each in self.all_series.values() if each.state is SeriesState.RECEIVING]
             return [self._open(series) for series in receiving]
 
+    def recorded_until(self) -> datetime | None:
+        return self.until
+
     def _open(self, series: FakeSeries) -> OpenSeries:
         senders = {each.association_id for each in series.instances} & set(self.associations)
         ended = [self.associations[sender].ended_at for sender in senders if sender]
+        of_all = [self.associations[sender] for sender in senders if sender]
+        released = [one.ended_at for one in of_all if one.ended == "released"]
         return OpenSeries(
             series_id=series.series_id,
             study_instance_uid=series.study_instance_uid,
@@ -136,6 +142,8 @@ class FakeCatalogue:
             last_association_ended_at=max((at for at in ended if at is not None), default=None),
             calling_ae=series.instances[-1].calling_ae,
             modality=series.instances[0].instance.text("Modality"),
+            associations=len(ended),
+            last_release_at=max((at for at in released if at is not None), default=None),
         )
 
     def series(self, series_id: int) -> Series:

@@ -121,15 +121,16 @@ class MemoryOutbox:
             self._fail(row, error, retry_after_s)
             return True
 
-    def uncommitted(self, destination: str) -> Sequence[Delivery]:
+    def uncommitted(self, destination: str, limit: int = 500) -> Sequence[Delivery]:
         with self._lock:
-            return [
+            waiting = [
                 row.delivery
                 for row in self._rows.values()
                 if row.delivery.destination == destination
                 and row.delivery.state is DeliveryState.STORED
                 and row.delivery.transaction_uid is None
             ]
+            return waiting[:limit]
 
     def request_commitment(self, transaction_uid: str, deliveries: Sequence[Delivery], expires_at: datetime) -> None:
         with self._lock:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from node.domain.job import Completion, Job, JobState, Lease, NewJob, Priority
-from node.errors import AinodeError, InvalidTransition, NotFound, WorkerLost
+from node.errors import AinodeError, InvalidTransition, NotFound, StoreUnavailable, WorkerLost
 
 
 class FakeJobQueue:
@@ -84,7 +84,11 @@ class FakeJobQueue:
     def fail(self, job: Job, error: AinodeError, retry_after_s: float | None) -> bool:
         again = None if retry_after_s is None else self._now() + timedelta(seconds=retry_after_s)
         state = JobState.FAILED if again is None else JobState.SCHEDULED
-        return self._save(job, state=state, run_after=again, error_code=error.code, error=error.message)
+        more = 1 if isinstance(error, StoreUnavailable) and again else 0
+        attempts = job.max_attempts + more
+        return self._save(
+            job, state=state, run_after=again, error_code=error.code, error=error.message, max_attempts=attempts
+        )
 
     def cancel_claimed(self, job: Job) -> bool:
         return self._save(job, state=JobState.CANCELED)
@@ -106,7 +110,7 @@ class FakeJobQueue:
 
     def cancel(self, job_id: int) -> None:
         job = self.get(job_id)
-        if job.state is JobState.SCHEDULED:
+        if job.state in (JobState.SCHEDULED, JobState.FAILED):
             self._change(job_id, state=JobState.CANCELED)
         elif job.state is JobState.IN_PROGRESS:
             self._change(job_id, cancel_requested=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from node.admin.timers import Timer, guarded, run_timers
+from node.admin.timers import Timer, guarded, run_steadily, run_timers
 from tests.waiting import wait_for
 
 
@@ -40,6 +40,29 @@ def test_timers_run_at_their_interval_until_stopped() -> None:
     assert not thread.is_alive()
     after = len(calls)
     assert not wait_quietly(lambda: len(calls) > after)
+
+
+def test_a_steady_timer_runs_at_once_when_it_is_woken_and_rests_after_an_error() -> None:
+    wake, stop = threading.Event(), threading.Event()
+    calls: list[int] = []
+
+    def fails_second() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError("disk")
+
+    timer = Timer("t", 3600.0, fails_second)
+    thread = threading.Thread(target=run_steadily, args=(timer, wake, stop, 0.01))
+    thread.start()
+    try:
+        wait_for(lambda: len(calls) == 1, "it runs at the start")
+        wake.set()
+        wait_for(lambda: len(calls) == 3, "woken it runs, and after its error once more")
+    finally:
+        stop.set()
+        wake.set()
+        thread.join(10)
+    assert not thread.is_alive()
 
 
 def wait_quietly(condition: object) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from node.domain.job import JobState, NewJob
 from node.domain.model import ModelDescription
-from node.domain.result import InferenceResult, Outcome, Reason, Segmentation
+from node.domain.result import DocumentRef, EarlierResult, InferenceResult, Outcome, Reason, Segmentation
 from node.domain.retry import RetryPolicy
 from node.domain.study import Grid, Instance, SopRef, StoredInstance
 from node.errors import (
@@ -32,6 +32,7 @@ from node.infer.worker import Worker
 from node.ports import EncodedObject, InferenceReply, Run
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.executor import ScriptedExecutor
+from tests.fakes.history import FakeHistory
 from tests.fakes.queue import FakeJobQueue
 from tests.fakes.store import MemoryStore
 from tests.waiting import wait_for
@@ -53,12 +54,14 @@ class FakeWriter:
     def __init__(self) -> None:
         self.runs: list[Run] = []
         self.error: Exception | None = None
+        self.predecessors: tuple[DocumentRef, ...] = ()
 
     def write(self, run: Run) -> Sequence[EncodedObject]:
         self.runs.append(run)
         if self.error is not None:
             raise self.error
-        return [EncodedObject(f"1.2.{n}", f"1.2.9.{n}", "1.2.8", m, m.encode()) for n, m in enumerate(("SEG", "SR"))]
+        seg = EncodedObject("1.2.0", "1.2.9.0", "1.2.8", "SEG", b"SEG")
+        return [seg, EncodedObject("1.2.1", "1.2.9.1", "1.2.8", "SR", b"SR", self.predecessors)]
 
 
 class Node:
@@ -73,6 +76,7 @@ class Node:
         self.results = MemoryStore()
         self.executor = ScriptedExecutor(*script)
         self.writer = FakeWriter()
+        self.history = FakeHistory()
         for number, key in enumerate("ab"):
             instance = Instance(
                 STUDY, SERIES, "1.2", f"1.2.3.4.{number}", "1.2.840.10008.1.2.1", {"InstanceNumber": number}
@@ -85,6 +89,7 @@ class Node:
             results=self.results,
             executor=self.executor,
             writer=self.writer,
+            history=self.history,
             models=MODELS,
             policy=ONCE,
             owner="host/work-cpu",
@@ -235,6 +240,27 @@ def test_a_canceled_job_is_stopped() -> None:
         wait_for(lambda: node.executor.requests, "the run began")
         node.queue.cancel(job)
         wait_for(lambda: node.queue.get(job).state is JobState.CANCELED, "the job is canceled")
+
+
+def test_however_long_the_lease_an_operators_cancel_is_seen_soon() -> None:
+    node = Node(None, lease_s=3600.0)
+    job = node.enqueue()
+    with node.running():
+        wait_for(lambda: node.executor.requests, "the run began")
+        node.queue.cancel(job)
+        wait_for(lambda: node.queue.get(job).state is JobState.CANCELED, "the job is canceled")
+
+
+def test_what_was_said_before_goes_into_the_run_and_what_is_replaced_into_its_row() -> None:
+    node = Node(POSITIVE)
+    named = DocumentRef(STUDY, "1.2.7", "1.2.840.10008.5.1.4.1.1.88.34", "1.2.7.1")
+    node.history.results = [EarlierResult((named,))]
+    node.writer.predecessors = (named,)
+    job = node.enqueue()
+    node.worker.run_once()
+    assert node.history.asked == [job]
+    assert node.writer.runs[0].earlier == (EarlierResult((named,)),)
+    assert [one.predecessors for one in node.queue.completions[job].objects] == [(), (named,)]
 
 
 def test_a_lost_lease_drops_everything_quietly() -> None:

@@ -23,12 +23,12 @@ def admission(verdict: str = "ADMITTED", uid: str = A, model: str = "m") -> Row:
 def job(state: str, outcome: str | None = None, uid: str = A, number: int = 1, revision: int = 1) -> Row:
     return {
         **{"id": number, "model": "m", "state": state, "outcome": outcome},
-        **{"revision": revision, "series_instance_uids": [uid]},
+        **{"revision": revision, "series_instance_uids": [uid], "superseded_at": None},
     }
 
 
-def delivery(state: str, destination: str = "pacs") -> Row:
-    return {"state": state, "destination": destination}
+def delivery(state: str, destination: str = "pacs", number: int = 1) -> Row:
+    return {"state": state, "destination": destination, "job": number}
 
 
 # What one series can say, as (admission, job), by the outcome it gives.
@@ -136,6 +136,21 @@ def test_stored_is_final_where_nobody_commits() -> None:
     assert finality(StudyRows(rows.series, rows.admissions, rows.jobs, stored, ["pacs"])).final
     assert not finality(StudyRows(rows.series, rows.admissions, rows.jobs, stored, ["folder"])).final
     assert not finality(StudyRows(rows.series, rows.admissions, rows.jobs, stored)).final
+
+
+def test_a_superseded_result_on_its_way_is_waited_for_and_its_failure_is_none() -> None:
+    old = {**job("COMPLETED", "NEGATIVE", revision=1), "superseded_at": "then"}
+    new = job("COMPLETED", "POSITIVE", number=2, revision=2)
+
+    def study(state_of_old: str) -> StudyRows:
+        sent = [delivery(state_of_old), delivery("COMMITTED", number=2)]
+        return StudyRows([series(revision=2)], [admission()], [old, new], sent)
+
+    assert outcomes(study("COMMITTED")) == {"m": Outcome.POSITIVE}
+    assert finality(study("SCHEDULED")) == Finality(known=True, final=False, failed=False)
+    assert finality(study("FAILED")) == Finality(known=True, final=True, failed=False)
+    current = StudyRows([series(revision=2)], [admission()], [old, new], [delivery("FAILED", number=2)])
+    assert finality(current).failed
 
 
 def test_receiving_is_not_final() -> None:

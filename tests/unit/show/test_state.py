@@ -34,6 +34,13 @@ def test_disk_models_and_pause_are_reasons() -> None:
     assert "paused" in found[2]
 
 
+def test_quarantined_jobs_degrade_until_somebody_looks() -> None:
+    found = why_not_ok({"work": UP}, DISK, [], paused=False, quarantined=3)
+    assert len(found) == 1
+    assert "quarantined: 3" in found[0]
+    assert node_state({"work": UP}, found) == "degraded"
+
+
 def test_all_well() -> None:
     assert why_not_ok({"work": UP}, DISK, [], paused=False) == []
     assert node_state({"work": UP}, []) == "ok"
