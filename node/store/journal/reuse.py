@@ -136,6 +136,8 @@ class Reuse:
             return
         idle = timedelta(seconds=self.pool.settings.recycle_after_s)
         now = self.clock.now()
+        if facts.sealed and recorded >= facts.entries:
+            self._drop_copies(number)
         decided = fate(facts, recorded, now, idle)
         if decided is Fate.RECYCLE:
             self.journal.recycle(number)
@@ -148,15 +150,19 @@ class Reuse:
         if facts.sealed:
             self._look_at[number] = now + min(LOOK_AGAIN, idle)
 
+    def _drop_copies(self, number: int) -> None:
+        """Who copied died before a row named the copy. Nobody names it now: this is our turn, the segment is sealed."""
+        copies = [each.key for each in self.journal.held(number) if each.live and each.copied]
+        needed = frozenset(self.record.keys_of_segment(number)) if copies else frozenset()
+        for key in copies:
+            if key not in needed:
+                self.journal.delete(key)
+                log.info("journal.copy_dropped", storage_key=key)
+
     def _empty(self, number: int) -> int:
         """Move what rows name; how many objects."""
         needed = frozenset(self.record.keys_of_segment(number))
-        living = [each for each in self.journal.held(number) if each.live]
-        for each in living:
-            if each.copied and each.key not in needed:
-                self.journal.delete(each.key)
-                log.info("journal.copy_dropped", storage_key=each.key)
-        survivors = [each.key for each in living if each.key in needed]
+        survivors = [each.key for each in self.journal.held(number) if each.live and each.key in needed]
         if self.relocation.in_use(survivors):
             return 0
         moved = 0
