@@ -7,6 +7,7 @@ import os
 from node.app.place import Heartbeat, Place
 from node.app.receiving import attributes_of_routes
 from node.app.records import Records, database_password
+from node.app.stores import holding
 from node.database.arrivals import SqlArrivalRecord
 from node.database.engine import make_engine
 from node.receive.reading import Reader
@@ -22,7 +23,8 @@ def serve(records: Records, place: Place) -> None:
     # Without a flush for each commit: a power cut takes back the last batches whole, rows and positions together, and
     # they are recorded again from the journal. Every other connection flushes, and with its commits these too.
     engine = make_engine(config.database.url, database_password(config), flush_commits=False)
-    recorder = Recorder(records.journal, SqlArrivalRecord(engine, records.clock), Reader(attributes_of_routes(config)))
+    arrivals = SqlArrivalRecord(engine, records.clock, holding(records.instances))
+    recorder = Recorder(records.journal, arrivals, Reader(attributes_of_routes(config)))
     try:
         with Heartbeat(records.roles, place, lambda: {"waiting": recorder.waiting}):
             place.ready()

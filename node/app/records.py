@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from node.app.clock import SystemClock
-from node.app.stores import open_files, open_journal
+from node.app.stores import holding, open_files, open_journal
 from node.config import Config
 from node.database.arrivals import SqlArrivalRecord
 from node.database.catalogue import SqlCatalogue
@@ -69,12 +69,13 @@ def open_records(config: Config, instance: str = "command") -> Records:
     engine = make_engine(config.database.url, database_password(config))
     upgrade(engine)
     files, journal = open_files(config), open_journal(config, clock, f"{socket.gethostname()}/{instance}")
+    instances = EitherStore(files, journal, files if config.store.kind == "files" else journal)
     delivery_attempts = {destination.name: destination.max_attempts for destination in config.destinations}
     return Records(
         config=config,
         clock=clock,
         engine=engine,
-        catalogue=SqlCatalogue(engine, clock, config.work.max_attempts),
+        catalogue=SqlCatalogue(engine, clock, config.work.max_attempts, holding(instances)),
         queue=SqlJobQueue(
             engine,
             clock,
@@ -86,10 +87,10 @@ def open_records(config: Config, instance: str = "command") -> Records:
         outbox=SqlOutbox(engine, clock),
         roles=SqlRoleBoard(engine, clock),
         worklist=Worklist(engine, clock, [one.name for one in config.destinations if one.commitment]),
-        instances=EitherStore(files, journal, files if config.store.kind == "files" else journal),
+        instances=instances,
         journal=journal,
         files=files,
-        arrivals=SqlArrivalRecord(engine, clock),
+        arrivals=SqlArrivalRecord(engine, clock, holding(instances)),
         results=FileStore(data / "results"),
     )
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from node.app.room import room
 from node.config import Config
-from node.ports import Clock
+from node.errors import ObjectMissing
+from node.ports import Clock, ObjectStore
 from node.store.files import FileStore
 from node.store.journal.disk import Disk
 from node.store.journal.pool import JournalSettings, Pool
@@ -21,6 +22,19 @@ def open_files(config: Config) -> FileStore:
 def open_journal(config: Config, clock: Clock, writer: str) -> JournalStore:
     """``writer`` names this process in the segments that it writes. Nothing is made on disk before it is needed."""
     return JournalStore(journal_folder(config), journal_settings(config), writer, clock, room_for(config))
+
+
+def holding(store: ObjectStore) -> Callable[[str], bool]:
+    """Whether the store has the bytes of a key. A disk that does not answer says neither, and raises."""
+
+    def holds(key: str) -> bool:
+        try:
+            store.locate(key)
+        except ObjectMissing:
+            return False
+        return True
+
+    return holds
 
 
 def journal_folder(config: Config) -> Path:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, se
 
 from node.database import associations
 from node.database.alerts import Alert, raise_alerts
-from node.database.recording import record_instances
+from node.database.recording import Holds, record_instances, trusted
 from node.database.removals import to_be_freed
 from node.database.statements import insert_new
 from node.database.tables import alert, instance, journal_segment, removal, series
@@ -32,9 +32,12 @@ _PLACE = ("journal_id", "segment")
 
 
 class SqlArrivalRecord:
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    """``holds`` says whether the bytes under a storage key are there."""
+
+    def __init__(self, engine: Engine, clock: Clock, holds: Holds = trusted) -> None:
         self._work = UnitOfWork(engine)
         self._clock = clock
+        self._holds = holds
 
     def recorded(self, journal_id: str) -> Mapping[int, int]:
         columns = (journal_segment.c.segment, journal_segment.c.recorded)
@@ -52,7 +55,7 @@ class SqlArrivalRecord:
         if not _advance(connection, batch, now):
             return None
         associations.open_all(connection, {arrival.association.id: arrival.association for arrival in _arrivals(batch)})
-        answers = record_instances(connection, [stored for _, stored in batch.instances], now)
+        answers = record_instances(connection, [stored for _, stored in batch.instances], now, self._holds)
         for event in batch.others:
             if isinstance(event, AssociationEnded):
                 associations.end(connection, event.association_id, event.how, event.at)

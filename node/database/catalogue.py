@@ -12,7 +12,7 @@ from node.database import arrivals, instance_rows, supersession
 from node.database.alerts import raise_alerts
 from node.database.job_rows import insert_job
 from node.database.plain import condition_to_plain
-from node.database.recording import record_instances
+from node.database.recording import Holds, record_instances, trusted
 from node.database.tables import admission, association, instance, series, series_association, series_closing, study
 from node.database.unit_of_work import UnitOfWork
 from node.domain.admission import Admission
@@ -23,10 +23,11 @@ from node.ports import Clock, Recorded
 
 
 class SqlCatalogue:
-    """``max_attempts`` is the budget of the jobs that closing a series makes."""
+    """``max_attempts`` is the budget of the jobs that closing a series makes; ``holds`` as in ``SqlArrivalRecord``."""
 
-    def __init__(self, engine: Engine, clock: Clock, max_attempts: int = 3) -> None:
+    def __init__(self, engine: Engine, clock: Clock, max_attempts: int = 3, holds: Holds = trusted) -> None:
         self._work = UnitOfWork(engine)
+        self._holds = holds
         self._clock = clock
         self._max_attempts = max_attempts
 
@@ -54,7 +55,8 @@ class SqlCatalogue:
         return self._work.write(lambda connection: connection.execute(ended).rowcount)
 
     def record(self, stored: StoredInstance) -> Recorded:
-        return self._work.write(lambda connection: record_instances(connection, [stored], self._clock.now())[0])
+        now = self._clock.now()
+        return self._work.write(lambda connection: record_instances(connection, [stored], now, self._holds)[0])
 
     def open_series(self) -> Sequence[OpenSeries]:
         with self._work.read() as connection:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from node.database.tables import instance, series
 from node.domain.study import Instance, StoredInstance, Value
@@ -40,6 +40,12 @@ def insert_instances(connection: Connection, rows: Iterable[tuple[int, StoredIns
     values = [_values(series_id, stored, variant) for series_id, stored, variant in rows]
     if values:
         connection.execute(insert(instance), values)
+
+
+def name_bytes(connection: Connection, lost_key: str, stored: StoredInstance) -> None:
+    """The row that named bytes which are gone names these, which are the same."""
+    there = (instance.c.sop_instance_uid == stored.instance.sop_instance_uid, instance.c.storage_key == lost_key)
+    connection.execute(update(instance).where(*there).values(storage_key=stored.storage_key, size=stored.size))
 
 
 def _values(series_id: int, stored: StoredInstance, variant: int) -> dict[str, Any]:

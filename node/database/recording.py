@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+import structlog
 from sqlalchemy import Connection, select
 
 from node.database import instance_rows, series_rows
@@ -18,8 +19,20 @@ from node.domain.study import StoredInstance, Value
 from node.ports import Recorded
 from node.ports.retention import Kept
 
+log = structlog.get_logger()
 
-def record_instances(connection: Connection, arrived: Sequence[StoredInstance], now: datetime) -> list[Recorded]:
+# Whether the bytes under a storage key are there: a row alone is no reason to let go of others.
+Holds = Callable[[str], bool]
+
+
+def trusted(_: str) -> bool:
+    """For who has no store to ask."""
+    return True
+
+
+def record_instances(
+    connection: Connection, arrived: Sequence[StoredInstance], now: datetime, holds: Holds
+) -> list[Recorded]:
     """Their rows, series, studies and alerts, as if they had come one after the other; an answer for each.
 
     Two who record the same UID at once: one of them loses the race for (SOP Instance UID, variant) and looks again.
@@ -38,16 +51,20 @@ def record_instances(connection: Connection, arrived: Sequence[StoredInstance], 
             fresh.append((stored, variant))
         else:
             answers.append(Recorded.DUPLICATE)
-            superfluous += _second_copy(connection, same, stored)
+            superfluous += _second_copy(connection, same, stored, holds)
     _insert(connection, fresh, now)
     to_be_freed(connection, Kept.INSTANCES, superfluous, now)
     return answers
 
 
-def _second_copy(connection: Connection, same: Known, stored: StoredInstance) -> list[str]:
+def _second_copy(connection: Connection, same: Known, stored: StoredInstance, holds: Holds) -> list[str]:
     """The key of bytes that nobody needs. The very same object may come twice, where its entry is read again."""
     if same.removed and restore(connection, stored):
         same.storage_key, same.removed = stored.storage_key, False
+    elif same.storage_key != stored.storage_key and not same.removed and not holds(same.storage_key):
+        log.warning("receive.restored", sop_instance_uid=stored.instance.sop_instance_uid, storage_key=same.storage_key)
+        instance_rows.name_bytes(connection, same.storage_key, stored)
+        same.storage_key = stored.storage_key
     return [] if same.storage_key == stored.storage_key else [stored.storage_key]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,6 +16,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
+from node.deliver.checkpoint import Checkpoint
 from node.deliver.negotiation import Syntax
 from node.errors import AssociationRejected, DestinationUnreachable
 
@@ -120,8 +120,6 @@ def _exchange(association: Association, request: Any, context_id: int) -> Any:
         return None
     association._reactor_checkpoint.clear()
     try:
-        while not association._is_paused:
-            time.sleep(0.0001)
         association.dimse.send_msg(request, context_id)
         _, response = association.dimse.get_msg(block=True)
     finally:
@@ -137,7 +135,7 @@ def _associate(peer: Peer, contexts: Sequence[Syntax], handlers: Handlers) -> As
     entity.connection_timeout = peer.timeout_s
     try:
         # No extended negotiation: asynchronous operations are never proposed.
-        return entity.associate(
+        association = entity.associate(
             peer.host,
             peer.port,
             contexts=[build_context(context.sop_class_uid, context.transfer_syntax_uid) for context in contexts],
@@ -147,6 +145,8 @@ def _associate(peer: Peer, contexts: Sequence[Syntax], handlers: Handlers) -> As
         )
     except OSError as error:
         raise DestinationUnreachable(f"no address for the host: {error.strerror}", port=peer.port) from error
+    association._reactor_checkpoint = Checkpoint(association)  # type: ignore[assignment]
+    return association
 
 
 def _rejection(association: Association) -> AssociationRejected:

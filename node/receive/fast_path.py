@@ -31,8 +31,6 @@ from node.receive.inflow import Inflow, acknowledge_at_once
 from node.receive.intake import Command
 from node.receive.status import SUCCESS, Answer
 
-# A PDU beyond this is an attack or another protocol; pynetdicom's turn, which closes the connection.
-MAX_PDU_LENGTH = 4 << 20
 # So many fragments are written together; those that are small on average are joined first.
 MAX_PARTS = 256
 SMALL_PART = 1024
@@ -114,7 +112,7 @@ class FastSocket(AssociationSocket):
 
     def recv(self, nr_bytes: int) -> bytearray:
         """What pynetdicom reads: from the buffer first, then from the connection."""
-        if nr_bytes > MAX_PDU_LENGTH:
+        if nr_bytes > pdu.MAX_LENGTH:
             raise ConnectionAbortedError("the PDU is too long")
         return self._inflow.read(nr_bytes)
 
@@ -214,7 +212,7 @@ class FastSocket(AssociationSocket):
         """
         inflow = self._inflow
         kind, length = pdu.header(inflow.buffer, inflow.start)
-        if kind != pdu.P_DATA or length > MAX_PDU_LENGTH:
+        if kind != pdu.P_DATA or length > pdu.MAX_LENGTH:
             raise _LeftToPynetdicom
         return inflow.start + pdu.HEADER_LENGTH + length
 
@@ -245,7 +243,7 @@ def _has_pdu(inflow: Inflow) -> bool:
     if not inflow.has_header():
         return False
     kind, length = pdu.header(inflow.buffer, inflow.start)
-    return kind != pdu.P_DATA or length > MAX_PDU_LENGTH or inflow.missing() <= 0
+    return kind != pdu.P_DATA or length > pdu.MAX_LENGTH or inflow.missing() <= 0
 
 
 class _Taking:

@@ -17,6 +17,9 @@ from node.receive.status import Answer
 P_DATA = 0x04
 HEADER_LENGTH = 6
 COMMAND, LAST = 0x01, 0x02
+# An A-ASSOCIATE-RQ with 128 contexts of many transfer syntaxes stays below 1 MiB, and P-DATA below what we announce;
+# a length beyond this is an attack or another protocol.
+MAX_LENGTH = 4 << 20
 
 # What a P-DATA-TF PDU holds: (presentation context id, message control header, begin and end of the fragment).
 Fragment = tuple[int, int, int, int]

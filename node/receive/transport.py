@@ -19,6 +19,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+from node.receive import pdu
 from node.receive.inflow import acknowledge_at_once, set_timeouts
 from node.receive.tls import secured
 
@@ -28,9 +29,6 @@ BACKLOG = 128
 # What a process waits before it accepts, for each connection that it serves already.
 YIELD_S = 0.002
 MOST_YIELDS = 10
-# An A-ASSOCIATE-RQ with 128 contexts of many transfer syntaxes stays below 1 MiB, and P-DATA below what we announce;
-# a length beyond this is an attack or another protocol.
-MAX_PDU_LENGTH = 4 << 20
 # The protocol thread of an association that is over ends at once, or when its socket's time is out.
 DUL_JOIN_S = 5.0
 
@@ -61,7 +59,7 @@ def _reader(connection: socket.socket) -> Callable[[int], bytearray]:
     """A replacement for ``AssociationSocket.recv``: one buffer for a PDU, and no PDU without bounds."""
 
     def recv(length: int) -> bytearray:
-        if length > MAX_PDU_LENGTH:
+        if length > pdu.MAX_LENGTH:
             raise ConnectionAbortedError("the PDU is too long")
         buffer = bytearray(length)
         filled = 0

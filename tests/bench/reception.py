@@ -1,8 +1,8 @@
 """``python -m tests.bench.reception``: how fast instances are received, against real peers in the same run.
 
 Every server runs at the same time as its own process and is measured in turns, so that what the machine does besides
-falls on all of them. A figure is the median of the rounds. What one server has written is not deleted before the end:
-deleting makes the next files dearer for minutes.
+falls on all of them; what one has left in memory is written to disk before the next turn. A figure is the median of
+the rounds. What one server has written is not deleted before the end: deleting makes the next files dearer for minutes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import servers
-from tests.bench.facts import machine_facts
+from tests.bench.facts import machine_facts, write_json
 from tests.bench.objects import part10, small
 from tests.bench.servers import Server
 from tests.peers import REPOSITORY, require_program
@@ -63,6 +63,7 @@ def turn(server: Server, kind: str, associations: int, count: int, run: int) -> 
     for sender in senders:
         assert sender.stdout is not None
         assert sender.stdout.readline() == "ready\n", "a sender could not connect"
+    os.sync()  # what another server has not written yet is no burden of this one
     before, begin = server.cpu_s(), time.perf_counter()
     for sender in senders:
         assert sender.stdin is not None
@@ -99,6 +100,7 @@ def turn_as_shipped(server: Server, folder: Path, run: int) -> Figure:
         str(server.port),
         str(folder),
     ]
+    os.sync()
     before, begin = server.cpu_s(), time.perf_counter()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     wall = time.perf_counter() - begin
@@ -223,7 +225,7 @@ def main() -> None:
     cases = [(one.split(":")[0], int(one.split(":")[1])) for one in arguments.case] or list(COUNTS)
     report = measure(arguments.rounds, arguments.scale, cases, arguments.server, not arguments.no_as_shipped)
     if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.json, report)
     print(table(report))
 
 

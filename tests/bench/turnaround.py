@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from pynetdicom import AE
 from sqlalchemy import Engine, create_engine, select
 
 from node.database.tables import delivery, job, series
-from tests.bench.facts import machine_facts
+from tests.bench.facts import machine_facts, write_json
 from tests.e2e.pacs import Pacs
 from tests.e2e.site import Site
 from tests.orthanc import Orthanc
@@ -106,14 +105,10 @@ def parts(acknowledged: float, times: Mapping[str, Any]) -> dict[str, float]:
     """Seconds of each part; the model's own time is taken off the run and the whole."""
     own = sum(times["provenance"]["durations_s"].get(stage, 0.0) for stage in OWN_STAGES)
     closed, started, finished, stored = (
-        _unix(times[name]) for name in ("closed_at", "started_at", "finished_at", "stored_at")
+        times[name].timestamp() for name in ("closed_at", "started_at", "finished_at", "stored_at")
     )
     split = (closed - acknowledged, started - closed, finished - started - own, stored - finished)
     return dict(zip(PARTS, (*split, sum(split)), strict=True))
-
-
-def _unix(moment: datetime) -> float:
-    return moment.timestamp()
 
 
 def measure(count: int, slices: int, size: int) -> dict[str, object]:
@@ -163,7 +158,7 @@ def main() -> None:
     arguments = parser.parse_args()
     report = measure(arguments.series, arguments.slices, arguments.size)
     if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.json, report)
     print("| part | p50, s | p95, s | max, s |\n|---|---|---|---|")
     for part, figures in report["seconds"].items():  # type: ignore[attr-defined]
         print(f"| {part} | {figures['p50']:.3f} | {figures['p95']:.3f} | {figures['max']:.3f} |")

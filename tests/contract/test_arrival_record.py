@@ -205,6 +205,25 @@ def test_bytes_that_retention_removed_come_again(
     assert to_be_freed(engine) == ["00000002/000001"]
 
 
+def test_bytes_that_are_gone_come_again(engine: Engine, catalogue: SqlCatalogue, clock: StandingClock) -> None:
+    """A row alone is no reason to let go of what was just acknowledged: the row names the new bytes, which stay."""
+    there = {"00000001/000000"}
+    record = SqlArrivalRecord(engine, clock, there.__contains__)
+    first = keyed(stored("1.9.1", clock.now()), "00000001/000000")
+    again = keyed(first, "00000002/000000")
+    third = keyed(first, "00000003/000000")
+    record.record_batch(batch(first))
+    there.clear()
+    there.update({again.storage_key, third.storage_key})
+    assert record.record_batch(batch(again, third, segment=2)) == [Recorded.DUPLICATE, Recorded.DUPLICATE]
+    assert catalogue.instances(STUDY, [SERIES]) == [again]
+    assert to_be_freed(engine) == ["00000003/000000"]
+    there.clear()
+    kept = SqlCatalogue(engine, clock, holds=there.__contains__)
+    assert kept.record(keyed(first, "one-by-one")) is Recorded.DUPLICATE
+    assert [one.storage_key for one in catalogue.instances(STUDY, [SERIES])] == ["one-by-one"]
+
+
 def test_an_association_is_opened_by_its_first_instance_and_ended_by_its_end(
     record: SqlArrivalRecord, catalogue: SqlCatalogue, engine: Engine, clock: StandingClock
 ) -> None:

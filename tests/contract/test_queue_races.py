@@ -208,9 +208,9 @@ def test_counts_stay_exact_while_many_write_and_fold(engine: Engine) -> None:
         assert min(counted.values()) >= 0
         assert sum(counted.values()) >= made
 
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     with meanwhile(enqueue, enqueue, fail, fold, fold, look):
-        while worklist.counts()[0]["FAILED"] < 40:
+        while worklist.counts()[0]["FAILED"] < 15:
             assert time.monotonic() < deadline, "jobs are done"
             time.sleep(0.02)
     states = Counter(row["state"] for row in worklist.jobs(limit=100_000))

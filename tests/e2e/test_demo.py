@@ -36,7 +36,7 @@ def test_built_in_studies_show_every_kind_of_outcome(tmp_path: Path) -> None:
     code, document, log = demo(tmp_path, "--keep", str(tmp_path / "kept"))
     assert (code, document.get("ok")) == (0, True), log
     rows = {row["outcome"]: row for row in document["studies"] if row["model"] == "hippocampus_mr"}
-    assert set(rows) == {"POSITIVE", "NOT EVALUABLE", "NOT WANTED"}
+    assert set(rows) == {"POSITIVE", "NOT EVALUABLE", "NOT WANTED"}, (document, log)
     positive = rows["POSITIVE"]
     assert [one["modality"] for one in positive["objects"]] == ["SEG", "SR"]
     assert all(one["committed"] for one in positive["objects"])

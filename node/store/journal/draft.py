@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from isal.isal_zlib import crc32
 from typing_extensions import Buffer
 
 from node.domain.study import Arrival
@@ -79,7 +79,7 @@ class JournalDraft:
         added = sum(map(len, views))
         place = self._fitting(RECORD_SPACE + self._size + added)
         for view in views:
-            self._crc = zlib.crc32(view, self._crc)
+            self._crc = crc32(view, self._crc)
         whole = (self._carried + added) // BLOCK * BLOCK
         if whole:
             self._write_blocks(place, views, whole)
@@ -107,7 +107,7 @@ class JournalDraft:
         """
         place = self._open_place()
         self._write_tail(place)
-        entry = Entry(kind, len(record), place.start + RECORD_SPACE, self._size, self._crc, zlib.crc32(record))
+        entry = Entry(kind, len(record), place.start + RECORD_SPACE, self._size, self._crc, crc32(record))
         self._write(place, [record], place.start)
         try:
             position = place.segment.append(entry)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -23,6 +24,7 @@ from node.store.journal.disk import Disk, write_all
 log = structlog.get_logger()
 
 _SEGMENT_NAME = re.compile(r"([0-9a-f]{8})\.seg\Z")
+_MOMENTS_S = 0.25
 _COUNTER = re.compile(rb"[0-9a-f]{8}\n\Z")
 
 
@@ -85,6 +87,13 @@ class Folder:
             with os.scandir(folder) as found:
                 total += sum(each.stat(follow_symlinks=False).st_size for each in found)
         return total
+
+    def is_busy(self) -> bool:
+        """Whether some process has written to a segment in the last moments."""
+        since = time.time() - _MOMENTS_S
+        with suppress(OSError), os.scandir(self.segments) as found:
+            return any(each.stat(follow_symlinks=False).st_mtime > since for each in found)
+        return False
 
     def identity(self) -> str:
         """Made once, durably.

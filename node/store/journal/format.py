@@ -12,9 +12,10 @@ objects cannot reach the index at all.
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+
+from isal.isal_zlib import crc32
 
 BLOCK = 4096
 ENTRY_SIZE = 64
@@ -122,7 +123,7 @@ def pack_header(header: SegmentHeader) -> bytes:
         header.created_at,
         header.writer.encode()[:MAX_WRITER_LENGTH],
     )
-    return body + _CRC.pack(zlib.crc32(body))
+    return body + _CRC.pack(crc32(body))
 
 
 def unpack_header(block: bytes) -> SegmentHeader | None:
@@ -130,7 +131,7 @@ def unpack_header(block: bytes) -> SegmentHeader | None:
     if len(block) < _HEADER.size + _CRC.size:
         return None
     magic, number, nonce, capacity, nominal, created_at, writer = _HEADER.unpack_from(block)
-    if magic != _MAGIC or _CRC.unpack_from(block, _HEADER.size)[0] != zlib.crc32(block[: _HEADER.size]):
+    if magic != _MAGIC or _CRC.unpack_from(block, _HEADER.size)[0] != crc32(block[: _HEADER.size]):
         return None
     return SegmentHeader(number, nonce, capacity, nominal, created_at, writer.rstrip(b"\0").decode(errors="replace"))
 
@@ -138,7 +139,7 @@ def unpack_header(block: bytes) -> SegmentHeader | None:
 def pack_seal(count: int, nonce: bytes) -> bytes:
     """The segment has ``count`` entries for good."""
     body = _SEAL.pack(_SEALED, count)
-    return body + _CRC.pack(zlib.crc32(body, zlib.crc32(nonce)))
+    return body + _CRC.pack(crc32(body, crc32(nonce)))
 
 
 def unpack_seal(block: bytes, nonce: bytes) -> int | None:
@@ -147,7 +148,7 @@ def unpack_seal(block: bytes, nonce: bytes) -> int | None:
     if len(block) < SEAL_OFFSET + _SEAL.size + _CRC.size:
         return None
     magic, count = _SEAL.unpack(body)
-    if magic != _SEALED or _CRC.unpack_from(block, SEAL_OFFSET + _SEAL.size)[0] != zlib.crc32(body, zlib.crc32(nonce)):
+    if magic != _SEALED or _CRC.unpack_from(block, SEAL_OFFSET + _SEAL.size)[0] != crc32(body, crc32(nonce)):
         return None
     return int(count)
 
@@ -162,7 +163,7 @@ def pack_entry(entry: Entry, position: int, nonce: bytes, state: State = State.W
         entry.data_crc,
         entry.record_crc,
     ).ljust(_ENTRY_BODY, b"\0")
-    return body + _CRC.pack(zlib.crc32(body, zlib.crc32(nonce))) + bytes((state, 0, 0, 0))
+    return body + _CRC.pack(crc32(body, crc32(nonce))) + bytes((state, 0, 0, 0))
 
 
 def unpack_entry(raw: bytes, position: int, nonce: bytes) -> Entry | None:
@@ -170,7 +171,7 @@ def unpack_entry(raw: bytes, position: int, nonce: bytes) -> Entry | None:
     if len(raw) != ENTRY_SIZE:
         return None
     body = raw[:_ENTRY_BODY]
-    if _CRC.unpack_from(raw, _ENTRY_BODY)[0] != zlib.crc32(body, zlib.crc32(nonce)):
+    if _CRC.unpack_from(raw, _ENTRY_BODY)[0] != crc32(body, crc32(nonce)):
         return None
     ordinal, kind, record_length, offset, length, data_crc, record_crc = _ENTRY.unpack_from(body)
     if ordinal != position or kind not in _KINDS:

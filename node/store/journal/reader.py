@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from isal.isal_zlib import crc32
 
 from node.store.journal.format import (
     BLOCK,
@@ -59,7 +60,7 @@ class SegmentReader:
     def record(self, entry: Entry) -> bytes | None:
         """None: it is not what was written."""
         record = os.pread(self.descriptor, entry.record_length, entry.record_offset)
-        return record if zlib.crc32(record) == entry.record_crc and len(record) == entry.record_length else None
+        return record if crc32(record) == entry.record_crc and len(record) == entry.record_length else None
 
     def pieces(self, entry: Entry) -> Iterator[bytes]:
         """The object's bytes, a mebibyte at a time; they end early where the file does."""
@@ -74,7 +75,7 @@ class SegmentReader:
             return False
         crc = length = 0
         for piece in self.pieces(entry):
-            crc = zlib.crc32(piece, crc)
+            crc = crc32(piece, crc)
             length += len(piece)
         return length == entry.data_length and crc == entry.data_crc
 

@@ -7,7 +7,6 @@ freed in one transaction; a copy that no row names is deleted by the next run. `
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from node.errors import StoreError
 from node.ports import ArrivalRecord, Clock, StoredObject
 from node.ports.retention import Relocation
 from node.store.failures import translated
+from node.store.journal.folder import lock_now
 from node.store.journal.pool import Pool
 from node.store.journal.recycling import Held, SegmentFacts
 from node.store.space import Space
@@ -84,12 +84,7 @@ def turn(root: Path) -> Iterator[bool]:
         root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(root / "reuse", os.O_RDWR | os.O_CREAT, 0o640)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield lock_now(descriptor)
     finally:
         os.close(descriptor)
 

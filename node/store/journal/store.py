@@ -48,7 +48,7 @@ class JournalStore:
         self._pool = Pool(root, settings, reserve, disk)
         self._wake = Wake(self._pool.folder.identity)
         self._writing = Writing(self._pool, self._take, self._wake.call)
-        self._spares = Spares(self._pool, disk, self._writing.is_busy, self._writing.spare_is_ready)
+        self._spares = Spares(self._pool, disk, self._pool.folder.is_busy, self._writing.spare_is_ready)
         self._objects = Objects(self._pool.folder, disk)
         self._follower = Follower(self._pool.folder, self._wake)
         self._recycling = Recycling(self._pool, self._writing)

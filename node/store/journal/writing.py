@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import threading
-import time
 from collections.abc import Callable
 
 from node.store.failures import translated
@@ -15,7 +13,6 @@ from node.store.journal.segment import Segment
 
 _FIRST_GUESS = 64 * 1024
 _LARGE = 4  # an object of more than this part of a segment lets the segment grow instead of leaving its rest unused
-_MOMENTS_S = 0.25
 _FORGETS = 8  # the guess of sizes falls by this part with each smaller object
 
 
@@ -33,11 +30,6 @@ class Writing:
         self._guard = threading.Lock()
         self._current: Segment | None = None
         self._guess = _FIRST_GUESS
-        self._last = -math.inf
-
-    def is_busy(self) -> bool:
-        """Whether something was committed in the last moments."""
-        return time.monotonic() - self._last < _MOMENTS_S
 
     def begin(self, size_hint: int) -> JournalDraft:
         """
@@ -76,7 +68,6 @@ class Writing:
     def keep(self, place: Place, used: int) -> None:
         self._guess = max(used, self._guess - self._guess // _FORGETS // BLOCK * BLOCK)
         self._ended(place, place.start + used, committed=True)
-        self._last = time.monotonic()
         self._tell()
 
     def abandon(self, place: Place) -> None:
