@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from node.app.records import Records
+from node.app.stores import has_journal
 from node.config import Config
 from node.database.closings import SqlClosings
 from node.deliver.association import Peer
 from node.deliver.find import FindSource
 from node.domain.admission import Route, RouteCondition
 from node.domain.model import ModelDescription
+from node.route.backlog import Backlog
 from node.route.close_series import CloseSeries, Reprocess
 from node.route.completeness import CompletenessRule
 from node.route.evidence import Gathering
@@ -67,7 +69,10 @@ def series_closer(
     rule = completeness_rule(config)
     inquiry = Inquiry(count_sources(config), clock, answered)
     gathering = Gathering(records.catalogue, rule, SqlClosings(records.engine, clock), inquiry)
-    return CloseSeries(records.catalogue, clock, lambda: list(models.values()), routes(config), rule, gathering)
+    backlog = Backlog(records.journal, records.arrivals, clock) if has_journal(config) else None
+    return CloseSeries(
+        records.catalogue, clock, lambda: list(models.values()), routes(config), rule, gathering, backlog
+    )
 
 
 def reprocess(records: Records, models: Mapping[str, ModelDescription]) -> Reprocess:

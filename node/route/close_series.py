@@ -16,6 +16,7 @@ from node.errors import AinodeError, InvalidTransition
 from node.ports import Catalogue, Clock, JobQueue
 from node.route import completeness
 from node.route.admission import judge, keywords_of, unfit_reason
+from node.route.backlog import Backlog
 from node.route.completeness import CompletenessRule
 from node.route.evidence import Gathering
 from node.route.facts import describe
@@ -54,7 +55,10 @@ def new_job(series: Series, model: ModelDescription, admission: Admission, rerun
 
 
 class CloseSeries:
-    """Called over and over; what it keeps between turns saves reading things again."""
+    """Called over and over; what it keeps between turns saves reading things again.
+
+    ``backlog`` tells what the journal of this host holds that has no rows yet, where there is one.
+    """
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class CloseSeries:
         routes: Sequence[Route],
         rule: CompletenessRule,
         gathering: Gathering | None = None,
+        backlog: Backlog | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._clock = clock
@@ -71,6 +76,7 @@ class CloseSeries:
         self._routes = tuple(routes)
         self._rule = rule
         self._gathering = gathering or Gathering(catalogue, rule)
+        self._backlog = backlog
         self._reported: set[tuple[int, int]] = set()
 
     def run_once(self) -> int:
@@ -78,7 +84,7 @@ class CloseSeries:
         if not self._catalogue.open_series():
             return 0
         # Asked before what it is about is read: rows that come in between make that newer, never older.
-        recorded_until = self._catalogue.recorded_until()
+        recorded_until = self._recorded_until()
         waiting = self._catalogue.open_series()
         closed: list[tuple[OpenSeries, Series]] = []
         for open_series in waiting:
@@ -109,6 +115,10 @@ class CloseSeries:
             if self._close(found[0], series, completeness.by_word(found[0], self._clock.now(), operator)):
                 return found[0].instances
         raise InvalidTransition("instances of the series come all the time")
+
+    def _recorded_until(self) -> datetime | None:
+        known = [self._catalogue.recorded_until(), self._backlog.recorded_until() if self._backlog else None]
+        return min((until for until in known if until is not None), default=None)
 
     def _close_if_complete(self, open_series: OpenSeries, recorded_until: datetime | None) -> Series | None:
         now = self._clock.now()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from sqlalchemy import Engine, Row, and_, func, not_, select
+from sqlalchemy import Engine, Row, and_, func, not_, or_, select
 
 from node.app.records import Records
 from node.database.tables import admission, alert, commitment, delivery, instance, job, journal_segment, result, series
@@ -67,6 +67,8 @@ class Reckoning:
     unknown_in_pacs: list[str] = field(default_factory=list)
     changed_in_pacs: list[str] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
+    # How many objects attempts left that were killed while they wrote, of jobs that a late image then canceled.
+    left_by_attempts: int = 0
     alerts: list[str] = field(default_factory=list)
 
     def problems(self) -> dict[str, list[str]]:
@@ -106,11 +108,25 @@ def _some(counts: dict[str, int]) -> dict[str, int]:
 
 
 def objects_without_row(records: Records) -> list[str]:
-    """Keys of both stores that no row names. Duplicates of the journal are freed by a timer, a little later."""
+    """Keys of both stores that no row names, and nobody has left to ``store verify --repair``.
+
+    Duplicates of the journal are freed by a timer, a little later.
+    """
     named = select(instance.c.storage_key).where(instance.c.removed_at.is_(None))
     instances = {row.storage_key for row in _all(records, named)}
-    results = {row.storage_key for row in _all(records, select(result.c.storage_key))}
-    return sorted({*records.instances.keys()} - instances) + sorted({*records.results.keys()} - results)
+    left = left_by_attempts(records)
+    return sorted({*records.instances.keys()} - instances) + sorted(_results_without_row(records) - left)
+
+
+def left_by_attempts(records: Records) -> set[str]:
+    """Result objects without a row, of studies with a job that was begun and did not end as it began."""
+    broken_off = and_(job.c.attempt > 0, or_(job.c.state == JobState.CANCELED, job.c.attempt > 1))
+    studies = {row.study_instance_uid for row in _all(records, select(job.c.study_instance_uid).where(broken_off))}
+    return {key for key in _results_without_row(records) if key.split("/")[0] in studies}
+
+
+def _results_without_row(records: Records) -> set[str]:
+    return {*records.results.keys()} - {row.storage_key for row in _all(records, select(result.c.storage_key))}
 
 
 def reckon(records: Records, site: KilledSite, orthanc: Orthanc, ledger: Ledger) -> Reckoning:
@@ -151,6 +167,7 @@ def _instances(records: Records, ledger: Ledger, found: Reckoning) -> None:
         if problem:
             found.damaged.append(f"{uid}: {problem}")
     found.objects_without_row = objects_without_row(records)
+    found.left_by_attempts = len(left_by_attempts(records))
     found.alerts = [f"{row.kind} {row.subject}" for row in _all(records, select(alert))]
 
 
