@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 
 from node.domain.identity import is_uid
 from node.domain.result import CodedConcept, Finding
+from node.domain.study import SopRef
 from node.errors import ResultVerificationFailed
 from node.ports import EncodedObject
 from node.results.context import ResultContext
@@ -27,6 +28,7 @@ SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 # A Decimal String has 16 characters.
 NUMBER_TOLERANCE = 1e-9
 TRACKING_UID, REFERENCED_SEGMENT, FINDING, OUTCOME = "112040", "121191", "121071", "111017"
+SOURCE_IMAGE, PRESENCE, PRESENT, ABSENT = "121112", "121052", "52101004", "272519000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,12 @@ def _finding(context: ResultContext, group: Dataset, finding: Finding, where: st
     ]
     number = context.segment_of(finding)
     require(segments == ([] if number is None else [(number,)]), "Referenced Segment", where)
+    if number is None:
+        images = [ref for item in group.ContentSequence if _name(item) == SOURCE_IMAGE for ref in _images(item)]
+        require(images == list(context.images_of(finding)), "source images of the finding", where)
+    presence = [_code(item.ConceptCodeSequence[0]) for item in group.ContentSequence if _name(item) == PRESENCE]
+    stated = finding.image is not None or not finding.present
+    require(presence == ([(PRESENT if finding.present else ABSENT, "SCT")] if stated else []), "presence", where)
     numbers = [item for item in group.ContentSequence if item.ValueType == "NUM"]
     written = [_measured(item) for item in numbers]
     for measurement in finding.measurements:
@@ -208,12 +216,16 @@ def _references_of_content(dataset: Dataset) -> Iterator[_Reference]:
                 yield _reference(reference)
 
 
+# Words of the source about patient and study (PS3.3 C.7.1.1 and C.7.2.1): they refer to no image of ours.
+_OF_THE_STUDY = frozenset({"ReferencedStudySequence", "ReferencedPatientSequence"})
+
+
 def _references(dataset: Dataset) -> Iterator[_Reference]:
-    """Every reference to a SOP Instance, at any depth."""
+    """Every reference to a SOP Instance, at any depth, but for what is copied from the source as it is."""
     if "ReferencedSOPInstanceUID" in dataset:
         yield _reference(dataset)
     for element in dataset:
-        if element.VR == "SQ":
+        if element.VR == "SQ" and element.keyword not in _OF_THE_STUDY:
             for item in element.value:
                 yield from _references(item)
 
@@ -226,6 +238,16 @@ def _reference(item: Dataset) -> _Reference:
     return _Reference(
         str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID), tuple(int(number) for number in numbers)
     )
+
+
+def _images(item: Dataset) -> Iterator[SopRef]:
+    for reference in item.ReferencedSOPSequence:
+        frame = reference.get("ReferencedFrameNumber")
+        yield SopRef(
+            str(reference.ReferencedSOPClassUID),
+            str(reference.ReferencedSOPInstanceUID),
+            None if frame is None else int(frame),
+        )
 
 
 def _walk(item: Dataset) -> Iterator[Dataset]:

@@ -19,7 +19,7 @@ from node.results.context import ResultContext
 from node.results.source import read_headers
 from node.results.verify import verify
 from node.results.writer import ENCODERS
-from tests.unit.results.runs import MAKER, run_on
+from tests.unit.results.runs import MAKER, header, run_on, save
 
 Objects = list[EncodedObject]
 
@@ -178,3 +178,15 @@ def test_a_series_of_the_source_is_not_ours(context: ResultContext, objects: Obj
     seg, report = spoil(objects, "SR", _set("SeriesInstanceUID", "1.2.3.4"))
     with pytest.raises(ResultVerificationFailed, match="a series of its own"):
         verify(context, [seg, replace(report, series_instance_uid="1.2.3.4")])
+
+
+def test_what_the_source_says_of_its_study_refers_to_no_image(tmp_path: Path) -> None:
+    """Referenced Study Sequence (PS3.3 C.7.2.1) is copied as it is: its instance is none of the source images."""
+    study = Dataset()
+    study.ReferencedSOPClassUID, study.ReferencedSOPInstanceUID = "1.2.840.10008.3.1.2.3.1", "1.2.3.4.5"
+    run = run_on(save([header(number, ReferencedStudySequence=[study]) for number in range(1, 5)], tmp_path))
+    context = ResultContext(run, read_headers(run.sources, run.locations), MAKER, UTC)
+    written = [one for encoder in ENCODERS if (one := encoder.encode(context)) is not None]
+    copies = [pydicom.dcmread(io.BytesIO(one.part10)).get("ReferencedStudySequence") for one in written]
+    assert any(copies)
+    verify(context, written)
