@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, Select, func, select
 
 from node.database.tables import alert, instance, journal_segment, removal, result
 from node.database.unit_of_work import UnitOfWork
+from node.domain.result import report_key_of
 from node.ports.inventory import Known
 from node.ports.retention import Kept
 
@@ -39,6 +40,7 @@ class SqlInventory:
         with self._work.read() as connection:
             found = set(connection.execute(waiting).scalars())
             found |= set(connection.execute(select(told).where(told.in_(keys))).scalars())
+            found |= _beside_reports(connection, keys) if kept is Kept.RESULTS else set()
         return frozenset(found)
 
     def to_be_freed(self) -> int:
@@ -60,6 +62,13 @@ _SELECTS: Mapping[Kept, Select[*tuple[Any, ...]]] = {
     ).where(instance.c.removed_at.is_(None)),
     Kept.RESULTS: select(result.c.id, result.c.storage_key, result.c.size, result.c.sha256, result.c.sop_instance_uid),
 }
+
+
+def _beside_reports(connection: Connection, keys: Sequence[str]) -> set[str]:
+    """Heat maps of reports that are there: they have no row of their own."""
+    beside = {report: key for key in keys if (report := report_key_of(key)) is not None}
+    named = select(result.c.storage_key).where(result.c.storage_key.in_(beside))
+    return {beside[report] for report in connection.execute(named).scalars()}
 
 
 def _known(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[Known]:

@@ -19,6 +19,8 @@ def findings_to_plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
             "measurements": [_measurement(measurement) for measurement in finding.measurements],
             "segment": finding.segment,
             "site": None if finding.site is None else finding.site.meaning,
+            "present": finding.present,
+            "image": None if finding.image is None else asdict(finding.image),
             "code": _code(finding.concept),
         }
         for finding in findings

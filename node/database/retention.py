@@ -29,6 +29,7 @@ from node.database.tables import (
     study,
 )
 from node.database.unit_of_work import UnitOfWork
+from node.domain.result import report_key_of
 from node.domain.retention import Step, StudyFacts, Verdict
 from node.ports import Clock
 from node.ports.retention import Kept
@@ -153,13 +154,20 @@ def _remove_deliveries(connection: Connection, job_ids: Any, limit: int) -> int:
 
 
 def _remove_results(connection: Connection, job_ids: Any, limit: int, now: datetime) -> int:
-    """A second run wrote the very same objects: their bytes go with the last row that names them."""
-    wanted = select(result.c.id, result.c.storage_key).where(result.c.job_id.in_(job_ids)).limit(limit)
+    """A second run wrote the very same objects: their bytes go with the last row that names them.
+
+    Heat maps have no row of their own; they go with the report that they are kept beside.
+    """
+    heat_maps = job.c.provenance["heat_maps"]["storage_key"].as_string().label("heat_maps")
+    of_jobs = select(result.c.id, result.c.storage_key, heat_maps).join(job, job.c.id == result.c.job_id)
+    wanted = of_jobs.where(result.c.job_id.in_(job_ids)).limit(limit)
     rows = connection.execute(wanted).all()
     if not rows:
         return 0
     connection.execute(delete(result).where(result.c.id.in_([row.id for row in rows])))
     keys = {row.storage_key for row in rows}
     still = set(connection.execute(select(result.c.storage_key).where(result.c.storage_key.in_(keys))).scalars())
-    to_be_freed(connection, Kept.RESULTS, sorted(keys - still), now)
+    gone = keys - still
+    beside = {row.heat_maps for row in rows if row.heat_maps and report_key_of(row.heat_maps) in gone}
+    to_be_freed(connection, Kept.RESULTS, sorted(gone | beside), now)
     return len(rows)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from node.domain.study import SopRef
+
 
 class Outcome(enum.StrEnum):
     """POSITIVE: the model reports findings. NEGATIVE: it looked and found none. The others are no findings at all."""
@@ -40,13 +42,20 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding; ``segment`` is the number of the segment that delineates it, ``probability`` in 0..1."""
+    """One finding; ``segment`` is the number of the segment that delineates it, ``probability`` in 0..1.
+
+    ``image`` is the image (or frame) that it was found on, where the package is given pictures; the engine fills it in.
+    ``present`` is False for what the model looked for and did not find on that image: it says so with its
+    ``probability``, and belongs into a NEGATIVE result as well.
+    """
 
     concept: CodedConcept
     measurements: tuple[Measurement, ...] = ()
     probability: float | None = None
     segment: int | None = None
     site: CodedConcept | None = None
+    image: SopRef | None = None
+    present: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +98,25 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class HeatMap:
+    """Where on ``image`` a network found what it says: float32 (rows, columns) in 0..1 on the image's own grid."""
+
+    image: SopRef
+    array: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class InferenceResult:
-    """What one run of a model says about one input."""
+    """What one run of a model says about one input.
+
+    ``reason`` says why there is no evaluation; of a series of pictures with findings, which images had none.
+    """
 
     outcome: Outcome
     findings: tuple[Finding, ...] = ()
     segmentation: Segmentation | None = None
     reason: Reason | None = None
+    heat_maps: tuple[HeatMap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +149,16 @@ class ResultObject:
     sha256: str
     size: int
     predecessors: tuple[DocumentRef, ...] = ()
+
+
+HEAT_MAPS = ".heat-maps.npz"
+
+
+def heat_maps_key(report_key: str) -> str:
+    """Where the heat maps of a run are kept: beside its main report, whose bytes they are kept and freed with."""
+    return f"{report_key}{HEAT_MAPS}"
+
+
+def report_key_of(key: str) -> str | None:
+    """The report beside which these heat maps are kept; None where ``key`` is that of no heat maps."""
+    return key.removesuffix(HEAT_MAPS) if key.endswith(HEAT_MAPS) else None

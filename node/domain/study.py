@@ -1,4 +1,4 @@
-"""What was received: instances, series, and the volume a series becomes."""
+"""What was received: instances, series, and the volume or the pictures a series becomes."""
 
 from __future__ import annotations
 
@@ -208,3 +208,31 @@ class Volume:
     @property
     def spacing(self) -> tuple[float, float, float]:
         return self.grid.spacing
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image, or one frame of it, without a place in a volume: a projection, an ultrasound image, a photograph.
+
+    Attributes:
+        array: float32. Grey: (rows, columns), after the modality LUT, MONOCHROME1 inverted to MONOCHROME2 within the
+            range of its values. Colour: (rows, columns, 3), RGB in 0..255, whatever colour space it was stored in.
+        ref: the image, and its frame where it has several.
+        modality: DICOM Modality (0008,0060).
+        pixel_spacing_mm: (between rows, between columns); of a projection, at the detector. None where nothing is
+            known.
+    """
+
+    array: npt.NDArray[np.float32]
+    ref: SopRef
+    modality: str = ""
+    pixel_spacing_mm: tuple[float, float] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return int(self.array.shape[0]), int(self.array.shape[1])
+
+    @property
+    def is_colour(self) -> bool:
+        return self.array.ndim == 3

@@ -10,7 +10,6 @@ import fcntl
 import os
 import signal
 import sys
-import time
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -19,11 +18,9 @@ from types import ModuleType
 
 import torch
 
-from node.domain.result import InferenceResult, Outcome, Reason
-from node.domain.study import Grid
-from node.errors import AinodeError, DeviceOutOfMemory, InferenceError, InputError, InvalidModelPackage, ModelError
-from node.infer.engine import Engine, choose_device, library_versions
-from node.infer.volume import load_volume
+from node.errors import AinodeError, DeviceOutOfMemory, InferenceError, InvalidModelPackage, ModelError
+from node.infer.engine import Engine, library_versions
+from node.infer.series import run_series
 from node.infer.wire import Failure, Ready, Stage, failure
 from node.ports import InferenceReply, InferenceRequest
 
@@ -73,28 +70,15 @@ class _Runner:
             return failure(named(error, self._stage, request.model.id))
 
     def _run(self, request: InferenceRequest) -> InferenceReply:
-        self._enter("read")
-        grid: Grid | None = None
-        begin = time.perf_counter()
-        durations: dict[str, float] = {}
-        try:
-            volume = load_volume(request.images)
-            grid = volume.grid
-            durations["read"] = round(time.perf_counter() - begin, 4)
-            run = self._engine.run(request.model, volume, request.device)
-        except InputError as error:
-            result = InferenceResult(Outcome.NOT_EVALUABLE, reason=Reason(failure(error).code, error.message))
-            device, precision = str(choose_device(request.device)), request.model.runtime.precision
-        else:
-            result, device, precision = run.result, run.device, run.precision
-            durations |= run.durations
+        run = run_series(self._engine, request.model, request.images, request.device, self._enter)
         provenance = {
             "libraries": library_versions(),
-            "device": _device_words(device),
-            "precision": precision,
-            "durations_s": durations,
+            "device": _device_words(run.device),
+            "precision": run.precision,
+            "durations_s": run.durations,
+            **run.provenance(),
         }
-        return InferenceReply(result, grid, provenance)
+        return InferenceReply(run.result, run.grid, provenance)
 
     def _enter(self, stage: str) -> None:
         self._stage = stage

@@ -9,6 +9,13 @@ from pydicom.uid import RLELossless
 
 from node.errors import UndecodablePixelData, UnsupportedImage
 
+# Photometric interpretations (PS3.3 C.7.6.3.1.2) by the samples that a pixel has in them; others are not supported.
+GREY = ("MONOCHROME1", "MONOCHROME2")
+PALETTE = "PALETTE COLOR"
+SAMPLES = {"MONOCHROME1": 1, "MONOCHROME2": 1, PALETTE: 1} | dict.fromkeys(
+    ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"), 3
+)
+
 # Every frame of an encapsulated image has an item at least (PS3.5 section A.4).
 ITEM_HEADER_BYTES = 8
 # PackBits, the RLE of PS3.5 annex G, makes at most 128 bytes of 2.
@@ -33,11 +40,18 @@ class Encoding:
     high_bit: int
     signed: bool
     photometric: str
+    samples: int = 1
+    planar: int = 0
 
     @property
     def frame_bytes(self) -> int:
-        """Length of one uncompressed frame in bytes."""
-        return self.rows * self.columns * (self.bits_allocated // 8)
+        """Length of one uncompressed frame in bytes; YBR_FULL_422 has two samples a pixel (PS3.3 C.7.6.3.1.2)."""
+        samples = 2 if self.photometric == "YBR_FULL_422" and not self.encapsulated else self.samples
+        return self.rows * self.columns * samples * (self.bits_allocated // 8)
+
+    @property
+    def is_grey(self) -> bool:
+        return self.photometric in GREY
 
 
 def require_room(encoding: Encoding, present: int) -> None:
@@ -59,14 +73,29 @@ def require_room(encoding: Encoding, present: int) -> None:
         )
 
 
+def require_grey(encoding: Encoding, header: Dataset) -> None:
+    """
+    Raises:
+        UnsupportedImage: what no slice of a volume can be.
+    """
+    if not encoding.is_grey:
+        raise UnsupportedImage(
+            f"a colour image ({encoding.photometric}); only grey values can be judged", samples=encoding.samples
+        )
+    if header.get("ModalityLUTSequence"):
+        raise UnsupportedImage("the image maps its values by a modality lookup table")
+
+
 def read_encoding(header: Dataset) -> Encoding:
+    """
+    Raises:
+        UnsupportedImage: a colour space or a depth that nobody here decodes.
+    """
     syntax = header.file_meta.TransferSyntaxUID
     samples = int(header.get("SamplesPerPixel") or 1)
     photometric = str(header.PhotometricInterpretation)
-    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        raise UnsupportedImage(f"a colour image ({photometric}); only grey values can be judged", samples=samples)
-    if header.get("ModalityLUTSequence"):
-        raise UnsupportedImage("the image maps its values by a modality lookup table")
+    if SAMPLES.get(photometric) != samples:
+        raise UnsupportedImage(f"an image in {photometric} with {samples} samples a pixel", samples=samples)
     allocated = int(header.BitsAllocated)
     stored = int(header.get("BitsStored") or allocated)
     high = int(header.HighBit) if header.get("HighBit") is not None else stored - 1
@@ -87,4 +116,6 @@ def read_encoding(header: Dataset) -> Encoding:
         high_bit=high,
         signed=int(header.get("PixelRepresentation") or 0) == 1,
         photometric=photometric,
+        samples=samples,
+        planar=int(header.get("PlanarConfiguration") or 0),
     )

@@ -6,6 +6,8 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from node.domain.study import ByteRange
 from node.errors import NoPixelData, ObjectMissing, UndecodablePixelData, UnsupportedImage
-from node.infer.encoding import Encoding, read_encoding, require_room
+from node.infer.encoding import Encoding, read_encoding, require_grey, require_room
 from node.infer.geometry import Plane
 from node.infer.planes import Rescale, read_planes
 
@@ -84,24 +86,37 @@ def read_image(location: ByteRange, source: int) -> Image:
         UndecodablePixelData: Pixel Data is shorter than the image.
         ObjectMissing: the file cannot be read.
     """
+    with readable(source):
+        header, pixels = parse(location, TAGS)
+        return _describe(header, pixels, source)
+
+
+@contextmanager
+def readable(source: int) -> Iterator[None]:
+    """What pydicom makes of a header it does not understand becomes UnsupportedImage; ``source`` numbers the image."""
     try:
         with warnings.catch_warnings():
-            # pydicom warns of values that break their VR; what is needed is checked below, the rest is not ours.
+            # pydicom warns of values that break their VR; what is needed is checked afterwards, the rest is not ours.
             warnings.simplefilter("ignore")
-            header, pixels = _parse(location)
-            return _describe(header, pixels, source)
+            yield
     except UNREADABLE as error:
         raise UnsupportedImage(
             f"the header of an image cannot be read ({type(error).__name__})", image=source, error=type(error).__name__
         ) from error
 
 
-def _parse(location: ByteRange) -> tuple[Dataset, PixelSpan]:
+def parse(location: ByteRange, tags: list[Any]) -> tuple[Dataset, PixelSpan]:
+    """The ``tags`` of one Part 10 file, and where its Pixel Data lies.
+
+    Raises:
+        NoPixelData, UnsupportedImage, UndecodablePixelData, ObjectMissing: as ``read_image``.
+        Exception: one of ``UNREADABLE``.
+    """
     data = _read(ByteRange(location.path, location.offset, min(HEADER_BYTES, location.length)))
     while True:
         stream = io.BytesIO(data)
         try:
-            header = dcmread(stream, stop_before_pixels=True, specific_tags=TAGS)
+            header = dcmread(stream, stop_before_pixels=True, specific_tags=tags)
         except UNREADABLE:
             if len(data) == location.length:
                 raise
@@ -143,6 +158,7 @@ def _inflated(location: ByteRange) -> tuple[Dataset, PixelSpan]:
 
 def _describe(header: Dataset, pixels: PixelSpan, source: int) -> Image:
     encoding = read_encoding(header)
+    require_grey(encoding, header)
     require_room(encoding, pixels.length)
     planes, rescale = read_planes(header, encoding, source)
     return Image(planes, rescale, encoding, pixels, str(header.get("Modality") or ""))

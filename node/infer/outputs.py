@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from node.domain.model import ModelDescription
 from node.domain.result import (
     CodedConcept,
     Finding,
+    HeatMap,
     InferenceResult,
     Measurement,
     Outcome,
@@ -18,33 +21,79 @@ from node.domain.result import (
     Segment,
     Segmentation,
 )
-from node.domain.study import Grid
+from node.domain.study import Grid, Picture, SopRef
 from node.errors import InvalidModelOutput
 
 # A model says what it sees; FAILED, PENDING and NOT WANTED are the node's own words.
 OUTCOMES = (Outcome.POSITIVE, Outcome.NEGATIVE, Outcome.NOT_EVALUABLE)
+# A heat map is scaled to 0..1 in float32.
+RANGE_TOLERANCE = 1e-4
 
 
 def checked(result: object, model: ModelDescription, grid: Grid) -> InferenceResult:
-    """``result`` with plain Python numbers, if it can be written down.
+    """``result`` of a volume with plain Python numbers, if it can be written down.
 
-    Plain numbers, because the result crosses to a process without the model's libraries.
+    Plain numbers, because the result crosses to a process without the model's libraries. What a NEGATIVE result was
+    looking for is marked as not present.
 
     Raises:
         InvalidModelOutput: ``details['field']`` names what is wrong.
     """
+    result = _checked(result, model)
+    if result.heat_maps or any(finding.image is not None for finding in result.findings):
+        raise _invalid("findings", "an image or a heat map of a model that is given a volume")
+    declared = {segment.number: segment for segment in model.segments}
+    segmentation = None if result.segmentation is None else _segmentation(result.segmentation, declared, grid)
+    return replace(result, segmentation=segmentation)
+
+
+def checked_picture(result: object, model: ModelDescription, picture: Picture) -> InferenceResult:
+    """``result`` of a picture, as ``checked``; every finding says on which image it was made.
+
+    Raises:
+        InvalidModelOutput: also a segmentation, or another image than the one that was given.
+    """
+    result = _checked(result, model)
+    if result.segmentation is not None:
+        raise _invalid("segmentation", "a segmentation of a picture: there is no volume to lay it on")
+    foreign = [ref for ref in _images(result) if ref is not None and ref != picture.ref]
+    if foreign:
+        raise _invalid("findings", "a finding or a heat map on an image that is not the one given")
+    findings = tuple(replace(finding, image=picture.ref) for finding in result.findings)
+    heat_maps = tuple(checked_heat_map(heat_map.array, picture) for heat_map in result.heat_maps)
+    return replace(result, findings=findings, heat_maps=heat_maps)
+
+
+def checked_heat_map(given: object, picture: Picture) -> HeatMap:
+    """
+    Raises:
+        InvalidModelOutput: not an array of 0..1 on the grid of the picture.
+    """
+    array: npt.NDArray[np.float32] = np.asarray(given, dtype=np.float32)
+    if array.shape != picture.shape:
+        raise _invalid("heat_maps", f"shape {array.shape} instead of {picture.shape}, the grid of the image")
+    if not (np.isfinite(array).all() and array.min() >= -RANGE_TOLERANCE and array.max() <= 1 + RANGE_TOLERANCE):
+        raise _invalid("heat_maps", "values outside 0 to 1")
+    return HeatMap(picture.ref, np.clip(array, 0, 1))
+
+
+def _images(result: InferenceResult) -> list[SopRef | None]:
+    return [*(finding.image for finding in result.findings), *(heat_map.image for heat_map in result.heat_maps)]
+
+
+def _checked(result: object, model: ModelDescription) -> InferenceResult:
     if not isinstance(result, InferenceResult):
         raise _invalid("result", f"postprocess returned {type(result).__name__}, not an InferenceResult")
     if result.outcome not in OUTCOMES:
         raise _invalid("outcome", f"{result.outcome} is not for a model to say")
     if (result.outcome is Outcome.NOT_EVALUABLE) != isinstance(result.reason, Reason):
         raise _invalid("reason", "a reason belongs to NOT EVALUABLE, and only to it")
-    if result.outcome is Outcome.NOT_EVALUABLE and (result.findings or result.segmentation):
-        raise _invalid("findings", "what is not evaluable has neither findings nor a segmentation")
+    if result.outcome is Outcome.NOT_EVALUABLE and (result.findings or result.segmentation or result.heat_maps):
+        raise _invalid("findings", "what is not evaluable has neither findings nor a segmentation nor a heat map")
     declared = {segment.number: segment for segment in model.segments}
-    segmentation = None if result.segmentation is None else _segmentation(result.segmentation, declared, grid)
-    findings = tuple(_finding(index, finding, declared) for index, finding in enumerate(result.findings))
-    return InferenceResult(result.outcome, findings, segmentation, result.reason)
+    present = result.outcome is not Outcome.NEGATIVE
+    findings = tuple(_finding(index, finding, declared, present) for index, finding in enumerate(result.findings))
+    return replace(result, findings=findings)
 
 
 def _segmentation(given: Segmentation, declared: Mapping[int, Segment], grid: Grid) -> Segmentation:
@@ -66,7 +115,7 @@ def _segmentation(given: Segmentation, declared: Mapping[int, Segment], grid: Gr
     return Segmentation(given.segments, np.ascontiguousarray(label_map))
 
 
-def _finding(index: int, finding: Finding, declared: Mapping[int, Segment]) -> Finding:
+def _finding(index: int, finding: Finding, declared: Mapping[int, Segment], present: bool) -> Finding:
     field = f"findings[{index}]"
     _require_concept(f"{field}.concept", finding.concept)
     if finding.site is not None:
@@ -81,7 +130,13 @@ def _finding(index: int, finding: Finding, declared: Mapping[int, Segment]) -> F
         for number, measurement in enumerate(finding.measurements)
     )
     segment = None if finding.segment is None else int(finding.segment)
-    return Finding(finding.concept, measurements, probability, segment, finding.site)
+    return replace(
+        finding,
+        measurements=measurements,
+        probability=probability,
+        segment=segment,
+        present=present and bool(finding.present),
+    )
 
 
 def _measurement(field: str, measurement: Measurement) -> Measurement:

@@ -84,18 +84,18 @@ def _decoded_frames(data: bytes, encoding: Encoding) -> Iterator[Stored]:
     plugin = DECODERS.get(encoding.transfer_syntax_uid)
     if plugin is None:
         raise UnsupportedImage(f"no decoder for transfer syntax {encoding.transfer_syntax_uid}")
-    _require_whole(data)
+    require_whole(data)
     frames = _extended_12_bit(data, encoding) if _is_extended_12_bit(encoding) else _by_pydicom(data, encoding, plugin)
     for number in range(encoding.frames):
-        yield _next_frame(frames, encoding, number)
+        yield next_frame(frames, encoding, number)
 
 
-def _next_frame(frames: Iterator[Stored], encoding: Encoding, number: int) -> Stored:
+def next_frame(frames: Iterator[Stored], encoding: Encoding, number: int) -> Stored:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             values = next(frames)
-        return values.reshape(encoding.rows, encoding.columns)
+        return values.reshape((encoding.rows, encoding.columns, encoding.samples)[: 2 if encoding.samples == 1 else 3])
     except (StopIteration, RuntimeError, ValueError, TypeError, AttributeError, IndexError, struct.error) as error:
         # Each decoder has exceptions of its own; pydicom wraps most of them into RuntimeError.
         raise UndecodablePixelData(
@@ -151,7 +151,7 @@ def _extended_12_bit(data: bytes, encoding: Encoding) -> Iterator[Stored]:
         yield np.frombuffer(values, "<i2" if encoding.signed else "<u2")
 
 
-def _require_whole(data: bytes) -> None:
+def require_whole(data: bytes) -> None:
     """The items of the encapsulated stream (PS3.5 section A.4) are whole up to its Sequence Delimitation Item."""
     at, present = 0, len(data)
     while data[at : at + 4] == ITEM and at + ITEM_HEADER_BYTES <= present:

@@ -61,9 +61,9 @@ def result_object(encoded: EncodedObject, key: str) -> ResultObject:
 def completion(
     run: Run, told: Mapping[str, Any], objects: Sequence[ResultObject], durations_s: Mapping[str, float]
 ) -> Completion:
-    """What COMPLETED writes. The voxels stay out of the database: the SEG object holds them."""
+    """What COMPLETED writes. Voxels and heat maps stay out of the database: the files beside it hold them."""
     return Completion(
-        result=replace(run.result, segmentation=None),
+        result=replace(run.result, segmentation=None, heat_maps=()),
         objects=tuple(objects),
         provenance=provenance(run.model, run.sources, told, durations_s),
     )

@@ -7,19 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from node.domain.job import Job
 from node.domain.model import ModelDescription
-from node.domain.result import ResultObject
+from node.domain.result import ResultObject, heat_maps_key
 from node.domain.retry import Retry, RetryPolicy, decide
 from node.errors import AinodeError, InferenceError, JobCanceled
+from node.infer.heat_maps import description, packed
 from node.infer.lease import Ending, KeptLease
 from node.infer.record import completion, not_evaluable, result_object, storage_key, wanted_model
 from node.ports import (
     Catalogue,
-    InferenceReply,
     InferenceRequest,
     JobQueue,
     ModelExecutor,
@@ -122,8 +123,9 @@ class Worker:
         earlier = tuple(self._history.earlier(job))
         run = Run(job, model, reply.result, reply.grid, sources, locations, earlier)
         objects = self._written(run)
+        told = {**reply.provenance, **self._kept_heat_maps(run, objects)}
         durations = {"run": ran - begin, "write": time.monotonic() - ran}
-        self._save(run, reply, objects, durations, lease)
+        self._save(run, told, objects, durations, lease)
 
     def _written(self, run: Run) -> Sequence[ResultObject]:
         """Every object of the run, verified by the writer and durable in the results store."""
@@ -134,17 +136,26 @@ class Worker:
             objects.append(result_object(encoded, key))
         return objects
 
+    def _kept_heat_maps(self, run: Run, objects: Sequence[ResultObject]) -> Mapping[str, Any]:
+        """The heat maps of a run as one file beside its main report, and how the provenance names it."""
+        heat_maps = run.result.heat_maps
+        if not heat_maps:
+            return {}
+        data, key = packed(heat_maps), heat_maps_key(objects[-1].storage_key)
+        self._results.put(data, key)
+        return {"heat_maps": description(heat_maps, data, key)}
+
     def _save(
         self,
         run: Run,
-        reply: InferenceReply,
+        told: Mapping[str, Any],
         objects: Sequence[ResultObject],
         durations: Mapping[str, float],
         lease: KeptLease,
     ) -> None:
         if lease.ending in (Ending.LOST, Ending.CANCELED):
             raise JobCanceled(lease.ending)
-        if self._queue.complete(run.job, completion(run, reply.provenance, objects, durations)):
+        if self._queue.complete(run.job, completion(run, told, objects, durations)):
             log.info("job completed", job=run.job.id, outcome=run.result.outcome.value, objects=len(objects))
         else:
             log.warning("job is no longer ours: result dropped", job=run.job.id)

@@ -8,22 +8,28 @@ from typing import Any, Protocol
 
 from node.domain.model import ModelDescription
 from node.domain.result import InferenceResult
-from node.domain.study import ByteRange, Grid, Volume
+from node.domain.study import ByteRange, Grid
 from node.errors import AinodeError
 
 
 class Model(Protocol):
-    """What a model package gives. Geometry belongs to the node: arrays come and go on the input grid."""
+    """What a model package gives. Geometry belongs to the node: arrays come and go on the input grid.
 
-    def preprocess(self, volume: Volume) -> Any:
-        """A float32 tensor of shape (1, channels, ...)."""
+    A package that declares ``kind = "image"`` is given each image of the series as a ``Picture``. It may have one more
+    function, ``heat_map(network, inputs, outputs, picture)``, called for a picture with findings: float32 (rows,
+    columns) in 0..1 on the grid of the picture, or None. ``network`` is on its device and in evaluation mode,
+    ``inputs`` is the preprocessed tensor there; gradients are on.
+    """
+
+    def preprocess(self, given: Any) -> Any:
+        """A float32 tensor of shape (1, channels, ...) of a ``Volume`` or a ``Picture``."""
         ...
 
     def network(self) -> Any:
         """The ``torch.nn.Module`` without weights; the engine loads them."""
         ...
 
-    def postprocess(self, outputs: Any, volume: Volume) -> InferenceResult:
+    def postprocess(self, outputs: Any, given: Any) -> InferenceResult:
         """``outputs`` is the network's output for the whole preprocessed input, as a float32 CPU tensor."""
         ...
 
@@ -40,9 +46,9 @@ class InferenceRequest:
 
 @dataclass(frozen=True, slots=True)
 class InferenceReply:
-    """``grid`` is None when no volume could be made (the outcome is then NOT EVALUABLE).
+    """``grid`` is None for pictures, and when no volume could be made (the outcome is then NOT EVALUABLE).
 
-    ``provenance`` holds library versions, device, precision and durations in seconds.
+    ``provenance`` holds library versions, device, precision, durations in seconds, and what was said of each picture.
     """
 
     result: InferenceResult

@@ -34,7 +34,10 @@ class Inventory(Protocol):
         ...
 
     def excused(self, kept: Kept, keys: Sequence[str]) -> frozenset[str]:
-        """Those that wait to be freed, or that an alert points at because they could have no row."""
+        """Those that need no row: they wait to be freed, an alert points at them because they could have none, or they
+
+        are the heat maps of a report that has one.
+        """
         ...
 
     def recorded(self, journal_id: str) -> Mapping[int, int]:

@@ -25,6 +25,13 @@ PROCEDURE_OF_MODALITY = {
 }
 ANY_PROCEDURE = codes.cid100.ImagingProcedure
 
+# Some images of a series were evaluated, others were not.
+SUMMARY_OF_A_PART = codes.DCM.NotAllAlgorithmsSucceededWithFindings
+
+# Of a finding, with CID 240 "Present-Absent": what was looked for and not found is no finding.
+PRESENCE = DicomConcept.from_code(codes.DCM.PresenceOfProperty)
+PRESENT, ABSENT = DicomConcept.from_code(codes.SCT.Present), DicomConcept.from_code(codes.SCT.Absent)
+
 QUALITATIVE_EVALUATIONS = DicomConcept("C0034375", "UMLS", "Qualitative Evaluations")  # TID 1500 row 12
 FURTHER_FINDINGS = DicomConcept.from_code(codes.DCM.Findings)
 LANGUAGE = DicomConcept("en-US", "RFC5646", "English (United States)")

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from node.domain.identity import derive_uid
 from node.domain.result import DocumentRef, Finding, Outcome, Segment
+from node.domain.study import SopRef
 from node.ports import Run
 from node.results.model_output import described_segments
 from node.results.predecessors import predecessors_of
@@ -166,6 +167,12 @@ class ResultContext:
     def further_findings(self) -> tuple[int, ...]:
         """Indices of the findings that have a report of their own beside the main one."""
         return tuple(sorted(set(range(len(self.run.result.findings))) - set(self.main_findings)))
+
+    def images_of(self, finding: Finding) -> tuple[SopRef, ...]:
+        """The image, or frame, that the finding was made on; all of them where it is about the series."""
+        if finding.image is not None:
+            return (finding.image,)
+        return tuple(SopRef(str(header.SOPClassUID), str(header.SOPInstanceUID)) for header in self.headers)
 
     def segment_of(self, finding: Finding) -> int | None:
         """The number of the finding's segment, where there is a SEG to refer to."""

@@ -12,7 +12,7 @@ from node.errors import InvalidModelOutput
 from node.ports import Run
 
 WRITABLE = frozenset({Outcome.POSITIVE, Outcome.NEGATIVE, Outcome.NOT_EVALUABLE, Outcome.FAILED})
-NOTHING_TO_REPORT = frozenset({Outcome.NEGATIVE, Outcome.NOT_EVALUABLE, Outcome.FAILED})
+NOTHING_TO_REPORT = frozenset({Outcome.NOT_EVALUABLE, Outcome.FAILED})
 MAX_SEGMENTS = 255  # a label map is uint8
 SHORT_STRING, LONG_STRING, UNLIMITED_CODE = 16, 64, 256
 
@@ -29,16 +29,21 @@ def require_valid(run: Run) -> None:
         _require(result.reason is not None, "reason", f"{result.outcome} without a reason")
     if result.outcome in NOTHING_TO_REPORT:
         _require(not result.findings, "findings", f"findings although the outcome is {result.outcome}")
+    if result.outcome is Outcome.NEGATIVE:
+        _require(not any(one.present for one in result.findings), "findings", "a finding although it is NEGATIVE")
     if result.outcome is Outcome.POSITIVE:
-        _require(bool(result.findings), "findings", "POSITIVE without a finding")
+        _require(any(one.present for one in result.findings), "findings", "POSITIVE without a finding")
     if result.reason is not None:
         _text(result.reason.code, "reason.code", LONG_STRING)
         _require(bool(result.reason.text.strip()), "reason.text", "an empty reason")
     if result.segmentation is not None:
         _segmentation(run, result.segmentation)
     numbers = {segment.number for segment in described_segments(run)} if result.segmentation else set()
+    sources = {source.instance.sop_instance_uid for source in run.sources}
     for index, finding in enumerate(result.findings):
         _finding(finding, f"findings[{index}]", numbers)
+        known = finding.image is None or finding.image.sop_instance_uid in sources
+        _require(known, f"findings[{index}].image", "an image that the run did not look at")
 
 
 def described_segments(run: Run) -> tuple[Segment, ...]:

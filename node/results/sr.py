@@ -20,6 +20,7 @@ from highdicom.sr import (
     MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
+    QualitativeEvaluation,
     ReferencedSegment,
     RelationshipTypeValues,
     SourceImageForMeasurementGroup,
@@ -34,13 +35,17 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
 
-from node.domain.result import DocumentRef, Finding
+from node.domain.result import DocumentRef, Finding, Outcome
 from node.ports import EncodedObject
 from node.results.concepts import (
+    ABSENT,
     FURTHER_FINDINGS,
     LANGUAGE,
     PERCENT,
+    PRESENCE,
+    PRESENT,
     QUALITATIVE_EVALUATIONS,
+    SUMMARY_OF_A_PART,
     SUMMARY_OF_OUTCOME,
     dicom,
     procedure_reported,
@@ -164,7 +169,9 @@ def _observer(run: ResultContext) -> ObserverContext:
 def _evaluations(run: ResultContext, report: _Report) -> Iterator[ContentItem]:
     """TID 1500 rows 13 and 14: the outcome, the reason, how far to trust it, and where the rest is."""
     result = run.run.result
-    yield CodeContentItem(codes.DCM.CADProcessingAndFindingsSummary, SUMMARY_OF_OUTCOME[result.outcome], _CONTAINS)
+    partly = result.outcome is Outcome.POSITIVE and result.reason is not None
+    outcome = SUMMARY_OF_A_PART if partly else SUMMARY_OF_OUTCOME[result.outcome]
+    yield CodeContentItem(codes.DCM.CADProcessingAndFindingsSummary, outcome, _CONTAINS)
     summary = str(result.outcome)
     if result.reason is not None:
         summary = f"{summary}: {result.reason.text} ({result.reason.code})"
@@ -209,7 +216,7 @@ def _volume_group(run: ResultContext, index: int, finding: Finding, segment: int
 
 
 def _image_group(run: ResultContext, index: int, finding: Finding) -> Iterator[ContentItem]:
-    """TID 1501: a finding about the images as a whole."""
+    """TID 1501: a finding about one image, or about the images as a whole."""
     measurements = _measurements(run, finding)
     yield from MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(run, index, finding),
@@ -217,11 +224,21 @@ def _image_group(run: ResultContext, index: int, finding: Finding) -> Iterator[C
         finding_sites=_sites(finding),
         algorithm_id=None if measurements else _algorithm(run),
         measurements=measurements,
+        qualitative_evaluations=_presence(finding),
         source_images=[
-            SourceImageForMeasurementGroup(str(header.SOPClassUID), str(header.SOPInstanceUID))
-            for header in run.headers
+            SourceImageForMeasurementGroup(
+                image.sop_class_uid, image.sop_instance_uid, None if image.frame is None else [image.frame]
+            )
+            for image in run.images_of(finding)
         ],
     )
+
+
+def _presence(finding: Finding) -> list[QualitativeEvaluation] | None:
+    """Whether the finding is there: said of every single image, and of whatever was looked for in vain."""
+    if finding.image is None and finding.present:
+        return None
+    return [QualitativeEvaluation(name=PRESENCE, value=PRESENT if finding.present else ABSENT)]
 
 
 def _tracking(run: ResultContext, index: int, finding: Finding) -> TrackingIdentifier:

@@ -14,10 +14,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from node.domain.admission import Admission, Condition, Route, RouteCondition, Verdict
 from node.domain.model import InputLimits, InputSelection, Interval, ModelDescription
 from node.domain.result import Reason
+from node.route.contrast import after_contrast
 from node.route.facts import Scalar, SeriesFacts, number_of
 
 UNKNOWN = "not stated"
 ORIENTATION, SLICES, SLICE_GAP, PIXEL_SPACING = "orientation", "slices", "slice gap", "pixel spacing"
+PATIENT_AGE = "patient age"
 
 # Stable codes of the reasons that limits give.
 LIMIT_CODES = {
@@ -25,6 +27,7 @@ LIMIT_CODES = {
     SLICES: "SliceCountOutsideLimits",
     SLICE_GAP: "SliceGapOutsideLimits",
     PIXEL_SPACING: "PixelSpacingOutsideLimits",
+    PATIENT_AGE: "PatientAgeOutsideLimits",
 }
 
 
@@ -95,6 +98,15 @@ def _selection(facts: SeriesFacts, wanted: InputSelection) -> Iterator[Condition
         yield _description("description", "does not contain " + _either(wanted.description_exclude), facts, met)
     if wanted.field_of_view_mm != Interval():
         yield _field_of_view(facts, wanted.field_of_view_mm)
+    if wanted.contrast_agent:
+        found = f"agent {_list(facts.contrast_agents)}, described as {_list(facts.descriptions)}"
+        met = after_contrast(facts.contrast_agents, facts.descriptions)
+        yield Condition("contrast agent", "selection", "stated or described", found, met)
+    if wanted.echo_time_ms != Interval():
+        times = ", ".join(f"{time:g}" for time in facts.echo_times_ms)
+        met = all(wanted.echo_time_ms.holds(time) for time in facts.echo_times_ms)
+        words = f"{wanted.echo_time_ms} ms or {UNKNOWN}"
+        yield Condition("echo time", "selection", words, f"{times} ms" if times else UNKNOWN, met)
 
 
 def _any_of(name: str, wanted: Collection[str], found: Sequence[str]) -> Condition:
@@ -131,6 +143,18 @@ def _limits(facts: SeriesFacts, wanted: InputLimits) -> Iterator[Condition]:
     if wanted.pixel_spacing_mm != Interval():
         spacings = tuple(dict.fromkeys(side for pair in facts.pixel_spacings_mm for side in pair))
         yield _length_limit(PIXEL_SPACING, wanted.pixel_spacing_mm, spacings)
+    if wanted.patient_age_years != Interval():
+        yield _age_limit(facts.ages_years, wanted.patient_age_years)
+
+
+def _age_limit(ages: Sequence[int | None], wanted: Interval) -> Condition:
+    """Every image has to state an age, or the dates that give one."""
+    known = [age for age in ages if age is not None]
+    words = f"{', '.join(map(str, known))} years" if known else UNKNOWN
+    if known and len(known) < len(ages):
+        words += f", in other images {UNKNOWN}"
+    met = bool(known) and len(known) == len(ages) and all(wanted.holds(age) for age in known)
+    return Condition(PATIENT_AGE, "limit", f"{wanted} years", words, met)
 
 
 def _length_limit(name: str, wanted: Interval, found: Sequence[float]) -> Condition:

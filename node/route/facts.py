@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from node.domain.study import Instance, Series, Value
+from node.route.age import age_years
 
 Vector = tuple[float, float, float]
 Scalar = str | int | float
@@ -37,6 +38,9 @@ class SeriesFacts:
         slice_spacing_mm: median distance of neighbouring positions along the normal.
         pixel_spacings_mm: distinct (between rows, between columns).
         extents_mm: field of view along (slices, rows, columns), each from outer edge to outer edge.
+        ages_years: distinct ages of the patient in completed years, None among them where an image states none.
+        contrast_agents: distinct values of Contrast/Bolus Agent.
+        echo_times_ms: distinct.
         attributes: distinct values of the attributes that routes ask for, by keyword.
     """
 
@@ -49,6 +53,9 @@ class SeriesFacts:
     slice_spacing_mm: float | None = None
     pixel_spacings_mm: tuple[tuple[float, float], ...] = ()
     extents_mm: tuple[float | None, float | None, float | None] = (None, None, None)
+    ages_years: tuple[int | None, ...] = ()
+    contrast_agents: tuple[str, ...] = ()
+    echo_times_ms: tuple[float, ...] = ()
     attributes: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
 
 
@@ -68,6 +75,9 @@ def describe(series: Series, keywords: Collection[str] = ()) -> SeriesFacts:
         slice_spacing_mm=spacing,
         pixel_spacings_mm=tuple(dict.fromkeys(pair for instance in instances for pair in _pixel_spacings(instance))),
         extents_mm=(_slice_extent(positions, spacing, instances), *_image_extents(instances)),
+        ages_years=tuple(dict.fromkeys(age_years(instance) for instance in instances)),
+        contrast_agents=_texts(instances, "ContrastBolusAgent"),
+        echo_times_ms=_numbers(instances, "EchoTime"),
         attributes={keyword: _attribute(series, keyword) for keyword in keywords},
     )
 
@@ -103,6 +113,11 @@ def scalars(value: Value) -> Iterator[Scalar]:
 
 def _texts(instances: Sequence[Instance], keyword: str) -> tuple[str, ...]:
     return _distinct(str(item).strip() for instance in instances for item in scalars(instance.attributes.get(keyword)))
+
+
+def _numbers(instances: Sequence[Instance], keyword: str) -> tuple[float, ...]:
+    found = (number_of(item) for instance in instances for item in scalars(instance.attributes.get(keyword)))
+    return tuple(dict.fromkeys(number for number in found if number is not None))
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:

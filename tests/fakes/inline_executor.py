@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from node.domain.result import InferenceResult, Outcome, Reason
-from node.errors import AinodeError, InputError
+from node.errors import AinodeError
 from node.infer.engine import Engine
-from node.infer.volume import load_volume
+from node.infer.series import run_series
 from node.ports import InferenceReply, InferenceRequest
 
 
@@ -21,16 +20,9 @@ class InlineExecutor:
         asked = stop()
         if asked is not None:
             raise asked
-        grid = None
-        try:
-            volume = load_volume(request.images)
-            grid = volume.grid
-            run = self._engine.run(request.model, volume, request.device)
-        except InputError as error:
-            reason = Reason(error.code, error.message)
-            return InferenceReply(InferenceResult(Outcome.NOT_EVALUABLE, reason=reason), grid)
+        run = run_series(self._engine, request.model, request.images, request.device)
         provenance = {"device": run.device, "precision": run.precision, "durations_s": run.durations, "libraries": {}}
-        return InferenceReply(run.result, grid, provenance)
+        return InferenceReply(run.result, run.grid, provenance | run.provenance())
 
     def close(self) -> None:
         pass

@@ -155,7 +155,8 @@ def test_one_broken_package_never_hides_the_others(tmp_path: Path) -> None:
     package(tmp_path / "a", "nonsense", name="broken")
     (tmp_path / "a" / "no_package").mkdir()
     shutil.copytree(FAKES / "threshold", tmp_path / "b" / "threshold")
-    found = scan([tmp_path / "a", tmp_path / "b", tmp_path / "absent"], built_in=tmp_path / "none")
+    enabled = ["*", "threshold"]
+    found = scan([tmp_path / "a", tmp_path / "b", tmp_path / "absent"], enabled, built_in=tmp_path / "none")
     assert list(found.models) == ["threshold"]
     assert found.models["threshold"].folder == str(tmp_path / "a" / "threshold")
     assert [problem.package for problem in found.problems] == ["broken", "threshold", "absent"]
@@ -164,8 +165,37 @@ def test_one_broken_package_never_hides_the_others(tmp_path: Path) -> None:
 
 def test_only_enabled_packages_are_looked_at(tmp_path: Path) -> None:
     package(tmp_path, "nonsense", name="broken")
-    found = scan([FAKES, tmp_path], ["thresh*", "windowed"], built_in=tmp_path / "none")
-    assert (list(found.models), found.problems) == (["threshold", "windowed"], ())
+    package(tmp_path, FULL.replace("demonstration = true", ""), name="example")
+    found = scan([FAKES, tmp_path], ["exam*", "windowed"], built_in=tmp_path / "none")
+    assert (list(found.models), found.problems) == (["example", "windowed"], ())
+
+
+def test_a_demonstration_runs_only_when_its_very_id_is_enabled(tmp_path: Path) -> None:
+    package(tmp_path)
+    by_default = scan([tmp_path], built_in=tmp_path / "none")
+    assert (list(by_default.models), list(by_default.demonstrations)) == ([], ["example"])
+    by_wildcard = scan([tmp_path], ["exam*"], built_in=tmp_path / "none")
+    assert (list(by_wildcard.models), list(by_wildcard.demonstrations)) == ([], ["example"])
+    by_name = scan([tmp_path], ["*", "example"], built_in=tmp_path / "none")
+    assert (list(by_name.models), list(by_name.demonstrations)) == (["example"], [])
+    other = scan([tmp_path], ["other"], built_in=tmp_path / "none")
+    assert (list(other.models), list(other.demonstrations)) == ([], [])
+
+
+def test_a_demonstration_can_be_asked_for_by_its_name(tmp_path: Path) -> None:
+    package(tmp_path)
+    found = scan([tmp_path], built_in=tmp_path / "none")
+    named = found.named("example")
+    assert named is not None
+    assert named.id == "example"
+    assert found.named("another") is None
+
+
+def test_a_demonstration_installed_twice_is_a_problem(tmp_path: Path) -> None:
+    package(tmp_path / "a")
+    package(tmp_path / "b")
+    found = scan([tmp_path / "a", tmp_path / "b"], built_in=tmp_path / "none")
+    assert [problem.package for problem in found.problems] == ["example"]
 
 
 def test_the_packages_that_are_built_in_are_in_order() -> None:

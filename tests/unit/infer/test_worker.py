@@ -7,14 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from node.domain.job import JobState, NewJob
 from node.domain.model import ModelDescription
-from node.domain.result import DocumentRef, EarlierResult, InferenceResult, Outcome, Reason, Segmentation
+from node.domain.result import DocumentRef, EarlierResult, HeatMap, InferenceResult, Outcome, Reason, Segmentation
 from node.domain.retry import RetryPolicy
 from node.domain.study import Grid, Instance, SopRef, StoredInstance
 from node.errors import (
@@ -27,6 +30,7 @@ from node.errors import (
     StoreUnavailable,
     WorkerLost,
 )
+from node.infer.heat_maps import packed
 from node.infer.registry import scan
 from node.infer.worker import Worker
 from node.ports import EncodedObject, InferenceReply, Run
@@ -142,6 +146,24 @@ def test_a_job_is_run_written_kept_and_completed() -> None:
         {"sop_instance_uid": "1.2.3.4.1", "sha256": "b" * 64},
     ]
     assert completion.provenance["durations_s"].keys() == {"network", "run", "write"}  # type: ignore[attr-defined]
+
+
+def test_heat_maps_are_kept_beside_the_main_report() -> None:
+    """In one file that the provenance names; not in the database."""
+    image = SopRef("1.2", "1.2.3.4.0", 2)
+    heat_map = HeatMap(image, np.array([[0, 0.5], [0.25, 1]], np.float32))
+    node = Node(InferenceReply(InferenceResult(Outcome.POSITIVE, heat_maps=(heat_map,)), None, {"device": "cpu"}))
+    job = node.enqueue()
+    node.worker.run_once()
+    completion = node.queue.completions[job]
+    assert completion.result.heat_maps == ()
+    key = f"{STUDY}/1.2.8/1.2.9.1.dcm.heat-maps.npz"
+    told = cast("dict[str, object]", completion.provenance["heat_maps"])
+    data = node.results.objects[key]
+    assert (told["storage_key"], told["images"]) == (key, ["1.2.3.4.0_2"])
+    assert (told["size"], told["sha256"]) == (len(data), sha256(data).hexdigest())
+    np.testing.assert_array_equal(np.load(BytesIO(data))["1.2.3.4.0_2"], [[0, 128], [64, 255]])
+    assert packed((heat_map,)) == data, "the same maps give the same bytes"
 
 
 def test_the_timeout_of_the_package_comes_before_the_nodes() -> None:

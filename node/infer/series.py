@@ -1,0 +1,168 @@
+"""One series through one model, in the inference child: as a volume, or picture by picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from node.domain.model import InputKind, ModelDescription
+from node.domain.result import InferenceResult, Outcome, Reason
+from node.domain.study import ByteRange, Grid, Picture, SopRef
+from node.errors import InputError, UnsupportedImage
+from node.infer.engine import Engine, choose_device
+from node.infer.joining import Part, joined
+from node.infer.pictures import ImageFile, read_file, read_pictures
+from node.infer.volume import load_volume
+from node.infer.wire import failure
+
+# Heat maps cross to the worker as pictures do: more of them nobody looks at.
+MOST_HEAT_MAPS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said of one picture; ``ref`` is None where not even its header could be read."""
+
+    part: Part
+    ref: SopRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRun:
+    """``durations`` in seconds by stage, of all pictures together; ``pictures`` is empty for a volume."""
+
+    result: InferenceResult
+    grid: Grid | None
+    device: str
+    precision: str
+    durations: dict[str, float]
+    pictures: tuple[Said, ...] = ()
+
+    def provenance(self) -> dict[str, object]:
+        """What was said of each picture, as plain data."""
+        if not self.pictures:
+            return {}
+        return {"pictures": [_plain(said) for said in self.pictures]}
+
+
+def run_series(
+    engine: Engine,
+    model: ModelDescription,
+    images: Sequence[ByteRange],
+    device: str,
+    stage: Callable[[str], None] = lambda name: None,
+) -> SeriesRun:
+    """
+    Raises:
+        ModelError: the package or its output is wrong.
+        DeviceOutOfMemory: the device, or the host, has too little memory.
+        ObjectMissing: an image is gone.
+    """
+    stage("read")
+    if model.kind is InputKind.IMAGE:
+        return _Pictures(engine, model, device, stage).run(images)
+    return _run_volume(engine, model, images, device)
+
+
+def _run_volume(engine: Engine, model: ModelDescription, images: Sequence[ByteRange], device: str) -> SeriesRun:
+    grid: Grid | None = None
+    durations: dict[str, float] = {}
+    begin = time.perf_counter()
+    try:
+        volume = load_volume(images)
+        grid = volume.grid
+        durations["read"] = round(time.perf_counter() - begin, 4)
+        run = engine.run(model, volume, device)
+    except InputError as error:
+        return SeriesRun(not_evaluable(error), grid, str(choose_device(device)), model.runtime.precision, durations)
+    return SeriesRun(run.result, grid, run.device, run.precision, durations | run.durations)
+
+
+def not_evaluable(error: InputError) -> InferenceResult:
+    """The result for an input that cannot be judged."""
+    return InferenceResult(Outcome.NOT_EVALUABLE, reason=Reason(failure(error).code, error.message))
+
+
+@dataclass(slots=True)
+class _Pictures:
+    """One run over the pictures of a series, one after the other: no two of them are in memory together."""
+
+    engine: Engine
+    model: ModelDescription
+    device: str
+    stage: Callable[[str], None]
+    durations: dict[str, float] = field(default_factory=dict)
+    heat_maps: int = 0
+    precision: str = ""
+
+    def run(self, images: Sequence[ByteRange]) -> SeriesRun:
+        said = [one for number, location in enumerate(images) for one in self._image(location, number, len(images))]
+        result = joined([one.part for one in said])
+        precision = self.precision or self.model.runtime.precision
+        durations = {stage: round(seconds, 4) for stage, seconds in self.durations.items()}
+        return SeriesRun(result, None, str(choose_device(self.device)), precision, durations, tuple(said))
+
+    def _image(self, location: ByteRange, number: int, images: int) -> Iterator[Said]:
+        """What is said of each frame; one image that cannot be judged is no reason not to judge the others."""
+        words, ref = f"image {number + 1} of {images}", None
+        try:
+            self.stage("read")
+            file = read_file(location, number)
+            ref, words = file.image.planes[0].ref, words + _instance_number(file)
+            self._require_wanted(file)
+            for picture in self._read(file):
+                ref = picture.ref
+                yield Said(Part(words + _frame(ref), self._picture(picture)), ref)
+                self.stage("read")
+        except InputError as error:
+            yield Said(Part(words, not_evaluable(error)), None if ref is None else replace(ref, frame=None))
+
+    def _read(self, file: ImageFile) -> Iterator[Picture]:
+        pictures = read_pictures(file, self.model.limits.frames_at_most)
+        while True:
+            begin = time.perf_counter()
+            picture = next(pictures, None)
+            self._add({"read": time.perf_counter() - begin})
+            if picture is None:
+                return
+            yield picture
+
+    def _picture(self, picture: Picture) -> InferenceResult:
+        try:
+            run = self.engine.run(self.model, picture, self.device, explained=self.heat_maps < MOST_HEAT_MAPS)
+        except InputError as error:
+            return not_evaluable(error)
+        self._add(run.durations)
+        self.heat_maps += len(run.result.heat_maps)
+        self.precision = run.precision
+        return run.result
+
+    def _add(self, durations: Mapping[str, float]) -> None:
+        for stage, seconds in durations.items():
+            self.durations[stage] = self.durations.get(stage, 0.0) + seconds
+
+    def _require_wanted(self, file: ImageFile) -> None:
+        """Admission took the series for one fitting image; the others of it may be of another kind."""
+        wanted = self.model.selection.sop_classes
+        if wanted and file.sop_class_uid not in wanted:
+            raise UnsupportedImage("an image of a SOP class that this model does not take")
+
+
+def _instance_number(file: ImageFile) -> str:
+    return f" (Instance Number {file.number})" if file.number else ""
+
+
+def _frame(ref: SopRef) -> str:
+    return "" if ref.frame is None else f", frame {ref.frame}"
+
+
+def _plain(said: Said) -> dict[str, object]:
+    result = said.part.result
+    return {
+        "image": said.part.words,
+        "sop_instance_uid": None if said.ref is None else said.ref.sop_instance_uid,
+        "frame": None if said.ref is None else said.ref.frame,
+        "outcome": result.outcome.value,
+        "reason": None if result.reason is None else result.reason.code,
+    }
