@@ -11,7 +11,7 @@ from node.infer.registry import Registry, scan
 
 
 def scan_models(config: Config) -> Registry:
-    """Every enabled package, and the problems of those that cannot be used."""
+    """Every enabled package, the demonstrations that nobody named, and the problems of those that cannot be used."""
     return scan(config.models.path, config.models.enabled)
 
 
@@ -21,7 +21,8 @@ def open_models(config: Config) -> Mapping[str, ModelDescription]:
 
 
 def find_model(config: Config, model: str) -> ModelDescription:
-    """
+    """The package of this id; naming a demonstration is asking for it.
+
     Raises:
         NotFound: no such package is enabled.
         InvalidModelPackage, WeightsDigestMismatch: it is there but cannot be used.
@@ -30,6 +31,8 @@ def find_model(config: Config, model: str) -> ModelDescription:
     for problem in found.problems:
         if problem.package == model:
             raise problem.error
-    if model not in found.models:
-        raise NotFound(f"no enabled model {model!r}; there are: {', '.join(sorted(found.models)) or 'none'}")
-    return found.models[model]
+    named = found.named(model)
+    if named is None:
+        known = sorted({*found.models, *found.demonstrations})
+        raise NotFound(f"no enabled model {model!r}; there are: {', '.join(known) or 'none'}")
+    return named

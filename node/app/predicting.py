@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,15 @@ from node.database.plain import findings_to_plain
 from node.domain.admission import Admission, Route, Verdict
 from node.domain.job import Job, JobState, Priority
 from node.domain.model import ModelDescription
-from node.domain.result import InferenceResult, Outcome, Reason
-from node.domain.study import ByteRange, Grid, Instance, Series, StoredInstance
+from node.domain.result import HeatMap, InferenceResult, Outcome, Reason
+from node.domain.study import ByteRange, Grid, Instance, Picture, Series, SopRef, StoredInstance
 from node.errors import OperationError, ReceiveError
 from node.infer.executor import SpawnedExecutor
+from node.infer.heat_maps import name_of
+from node.infer.pictures import read_file, read_pictures
 from node.ports import InferenceReply, InferenceRequest, Run, View
 from node.receive import header, part10
+from node.results.overlay import overlay
 from node.route.admission import judge, unfit_reason
 from node.route.facts import describe
 
@@ -57,10 +60,11 @@ def predict(config: Config, model_id: str, path: Path, out: Path, device: str) -
         raise OperationError(f"several series fit {model_id}; name the folder of one: {uids}")
     if not fitting:
         result = InferenceResult(Outcome.NOT_EVALUABLE, reason=_not_wanted(judged))
-        return _document(model, result, [])
+        return _document(model, result, [], [])
     series, admission = fitting[0]
     reply = _run(config, model, series, unfit_reason(admission), device)
-    return _document(model, reply.result, _write(model, series, reply.result, reply.grid, out))
+    objects = _write(model, series, reply.result, reply.grid, out)
+    return _document(model, reply.result, objects, _draw(model, series, reply.result.heat_maps, out))
 
 
 def _run(config: Config, model: ModelDescription, series: Series, unfit: Reason | None, device: str) -> InferenceReply:
@@ -103,7 +107,26 @@ def _write(model: ModelDescription, series: Series, result: InferenceResult, gri
     return paths
 
 
-def _document(model: ModelDescription, result: InferenceResult, objects: list[str]) -> dict[str, Any]:
+def _draw(model: ModelDescription, series: Series, heat_maps: Sequence[HeatMap], out: Path) -> list[str]:
+    """Each heat map over its image, as a PNG."""
+    paths = []
+    for heat_map in heat_maps:
+        path = out / f"heat-map-{name_of(heat_map.image)}.png"
+        path.write_bytes(overlay(_picture(model, series, heat_map.image), heat_map))
+        paths.append(str(path))
+    return paths
+
+
+def _picture(model: ModelDescription, series: Series, image: SopRef) -> Picture:
+    locations = zip(series.instances, _locations(series), strict=True)
+    (location,) = (place for one, place in locations if one.instance.sop_instance_uid == image.sop_instance_uid)
+    pictures = read_pictures(read_file(location, 0), model.limits.frames_at_most)
+    return next(picture for picture in pictures if picture.ref == image)
+
+
+def _document(
+    model: ModelDescription, result: InferenceResult, objects: list[str], heat_maps: list[str]
+) -> dict[str, Any]:
     return {
         "model": model.id,
         "model_version": model.version,
@@ -111,6 +134,7 @@ def _document(model: ModelDescription, result: InferenceResult, objects: list[st
         "reason": result.reason.text if result.reason else None,
         "findings": findings_to_plain(result.findings),
         "objects": objects,
+        "heat_maps": heat_maps,
     }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
+from node.domain.declared import DeclaredNetwork
 from node.domain.result import AlgorithmIdentification, Segment
 
 
@@ -25,6 +27,13 @@ class Interval:
         return " and ".join(part for part in (low, high) if part) or "any"
 
 
+class InputKind(enum.StrEnum):
+    """What a package is given: the whole series as one ``Volume``, or each image of it as a ``Picture``."""
+
+    VOLUME = "volume"
+    IMAGE = "image"
+
+
 @dataclass(frozen=True, slots=True)
 class InputSelection:
     """Which series a model wants. A series that fails one of these is NOT WANTED. Empty means any.
@@ -32,6 +41,8 @@ class InputSelection:
     ``sop_classes`` are UIDs; ``body_parts`` are Body Part Examined values in capitals (a series without one passes
     when ``body_part_may_be_absent``); the description patterns are regular expressions, searched without regard to
     case in "SeriesDescription ProtocolName"; ``field_of_view_mm`` holds for each of the three extents of the series.
+    ``contrast_agent`` wants images after one: stated as an attribute, or named in the description; ``echo_time_ms``
+    holds for every echo time that is stated.
     """
 
     modalities: tuple[str, ...] = ()
@@ -41,26 +52,33 @@ class InputSelection:
     description_include: tuple[str, ...] = ()
     description_exclude: tuple[str, ...] = ()
     field_of_view_mm: Interval = Interval()
+    contrast_agent: bool = False
+    echo_time_ms: Interval = Interval()
 
 
 @dataclass(frozen=True, slots=True)
 class InputLimits:
     """What a wanted series must satisfy. One that does not is NOT EVALUABLE, with the limit as its reason.
 
-    ``orientations`` are words of ``axial``, ``sagittal``, ``coronal``, ``oblique``.
+    ``orientations`` are words of ``axial``, ``sagittal``, ``coronal``, ``oblique``; ``patient_age_years`` counts
+    completed years. ``frames_at_most`` holds for each image of a package that is given pictures: one with more frames
+    is not evaluable, the others of its series are.
     """
 
     orientations: tuple[str, ...] = ()
     slices: Interval = Interval()
     slice_spacing_mm: Interval = Interval()
     pixel_spacing_mm: Interval = Interval()
+    patient_age_years: Interval = Interval()
+    frames_at_most: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """How the engine drives the model.
 
-    ``window`` is the (k, r, c) size of a sliding window over the preprocessed input, None for the whole input at once.
+    ``window`` is the (k, r, c) size of a sliding window over the preprocessed input, None for the whole input at once;
+    ``blend`` says how much its edges count where windows overlap: ``gaussian`` or ``constant``.
     """
 
     timeout_s: float | None = None
@@ -68,11 +86,15 @@ class Runtime:
     window: tuple[int, int, int] | None = None
     overlap: float = 0.5
     batch: int = 1
+    blend: str = "gaussian"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """A model package as declared: identity, wanted input, coded outputs, runtime, weights."""
+    """A model package as declared: identity, wanted input, coded outputs, runtime, weights.
+
+    ``declared`` is the network of a package without code.
+    """
 
     id: str
     version: str
@@ -86,3 +108,5 @@ class ModelDescription:
     weights_file: str
     segments: tuple[Segment, ...] = ()
     demonstration: bool = False
+    kind: InputKind = InputKind.VOLUME
+    declared: DeclaredNetwork | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -14,15 +14,15 @@ import torch
 
 import node
 from node.domain.model import ModelDescription, Runtime
-from node.domain.result import InferenceResult
-from node.domain.study import Volume
+from node.domain.result import HeatMap, InferenceResult, Outcome
+from node.domain.study import Picture, Volume
 from node.errors import DeviceOutOfMemory, InvalidModelOutput
 from node.infer.loading import load_code, load_network
-from node.infer.outputs import checked
+from node.infer.outputs import checked, checked_heat_map, checked_picture
 from node.ports import Model
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-LIBRARIES = ("torch", "monai", "numpy", "scipy", "pydicom", "safetensors")
+LIBRARIES = ("torch", "monai", "numpy", "scipy", "pydicom", "safetensors", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class EngineRun:
 class Engine:
     """Keeps every model it ran warm, by id, weights digest and device.
 
-    ``stage`` is told what begins (``import``, ``preprocess``, ``network``, ``postprocess``): when the process then dies
-    or hangs, whoever listens knows where. Exceptions of a package's own code go up unchanged.
+    ``stage`` is told what begins (``import``, ``preprocess``, ``network``, ``postprocess``, ``explain``): when the
+    process then dies or hangs, whoever listens knows where. Exceptions of a package's own code go up unchanged.
     """
 
     def __init__(self, stage: Callable[[str], None] = lambda name: None) -> None:
@@ -54,25 +54,33 @@ class Engine:
         # Full float32 where float32 is declared: TensorFloat-32 would give other numbers on other devices.
         torch.backends.cudnn.allow_tf32 = False
 
-    def run(self, model: ModelDescription, volume: Volume, device: str = "auto") -> EngineRun:
-        """One volume through one model.
+    def run(
+        self, model: ModelDescription, given: Volume | Picture, device: str = "auto", explained: bool = True
+    ) -> EngineRun:
+        """One volume or one picture through one model.
+
+        A picture with findings is ``explained`` by a heat map, where the package has a function for that.
 
         Raises:
             InputError: the model's own check of its input refuses it.
             ModelError: the package or its output is wrong.
             DeviceOutOfMemory: the device, or the host, has too little memory.
         """
-        place = choose_device(device)
+        # ONNX Runtime is used on the CPU alone, and the provenance says so.
+        place = choose_device("cpu" if model.declared and model.declared.cpu_only else device)
         durations: dict[str, float] = {}
         with _memory(place):
             with self._timed("import", durations):
                 warm = self._load(model, place)
             with self._timed("preprocess", durations):
-                inputs = _input_tensor(warm.code.preprocess(volume))
+                inputs = _input_tensor(warm.code.preprocess(given))
             with self._timed("network", durations):
                 outputs, precision = _forward(warm.network, inputs, model.runtime, place)
             with self._timed("postprocess", durations):
-                result = checked(warm.code.postprocess(outputs, volume), model, volume.grid)
+                result = _checked(warm.code.postprocess(outputs, given), model, given)
+            if explained and isinstance(given, Picture) and _wants_heat_map(warm.code, result):
+                with self._timed("explain", durations):
+                    result = replace(result, heat_maps=_heat_maps(warm, inputs.to(place), outputs, given))
         return EngineRun(result, str(place), precision, durations)
 
     @contextmanager
@@ -100,6 +108,22 @@ def choose_device(name: str) -> torch.device:
 def library_versions() -> dict[str, str]:
     """Versions of what computes a result."""
     return {"ainode": node.__version__} | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def _checked(result: object, model: ModelDescription, given: Volume | Picture) -> InferenceResult:
+    return checked_picture(result, model, given) if isinstance(given, Picture) else checked(result, model, given.grid)
+
+
+def _wants_heat_map(code: Model, result: InferenceResult) -> bool:
+    return hasattr(code, "heat_map") and result.outcome is Outcome.POSITIVE and not result.heat_maps
+
+
+def _heat_maps(warm: _Warm, inputs: torch.Tensor, outputs: torch.Tensor, picture: Picture) -> tuple[HeatMap, ...]:
+    """What the package's ``heat_map`` says; it may say nothing. Gradients are on, and none are left behind."""
+    with torch.enable_grad():
+        array = warm.code.heat_map(warm.network, inputs, outputs.clone(), picture)  # type: ignore[attr-defined]
+    warm.network.zero_grad(set_to_none=True)
+    return () if array is None else (checked_heat_map(array, picture),)
 
 
 def _input_tensor(given: Any) -> torch.Tensor:
@@ -144,7 +168,7 @@ def _windows(
         sw_batch_size=runtime.batch,
         predictor=network,
         overlap=runtime.overlap,
-        mode="gaussian",
+        mode=runtime.blend,
         sw_device=device,
         device=torch.device("cpu"),
     )

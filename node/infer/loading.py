@@ -15,7 +15,9 @@ import torch
 from safetensors import SafetensorError
 
 from node.domain.model import ModelDescription
-from node.errors import InvalidModelPackage, WeightsDigestMismatch
+from node.errors import InvalidModelPackage
+from node.infer.digest import declared_bytes
+from node.infer.foreign.model import DeclaredModel
 from node.infer.registry import BUILT_IN
 from node.ports import Model
 
@@ -24,11 +26,13 @@ EXTERNAL_PREFIX = "ainode_model_"
 
 
 def load_code(model: ModelDescription) -> Model:
-    """The package's ``model`` module. Whatever its import raises goes up unchanged.
+    """The package's ``model`` module, or what stands for it. Whatever its import raises goes up unchanged.
 
     Raises:
         InvalidModelPackage: a function is absent.
     """
+    if model.declared is not None:
+        return DeclaredModel(model, model.declared)
     folder = Path(model.folder)
     if folder.parent == BUILT_IN:
         module = importlib.import_module(f"{BUILT_IN.name}.{model.id}.model")
@@ -71,6 +75,8 @@ def load_network(model: ModelDescription, code: Model, device: torch.device) -> 
     network = code.network()
     if not isinstance(network, torch.nn.Module):
         raise InvalidModelPackage(f"{model.id}: network() returned {type(network).__name__}, no torch.nn.Module")
+    if model.declared is not None:
+        return network.to(device).eval()  # it came with its weights
     try:
         network.load_state_dict(_weights(model), strict=True)
     except RuntimeError as error:
@@ -79,16 +85,8 @@ def load_network(model: ModelDescription, code: Model, device: torch.device) -> 
 
 
 def _weights(model: ModelDescription) -> dict[str, torch.Tensor]:
-    path = Path(model.folder) / model.weights_file
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InvalidModelPackage(f"{model.id}: {model.weights_file}: {error.strerror}") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != model.algorithm.weights_sha256:
-        raise WeightsDigestMismatch(f"{model.id}: {model.weights_file} changed since it was declared", found=found)
-    try:
-        stored = safetensors.torch.load(data)
+        stored = safetensors.torch.load(declared_bytes(model))
     except SafetensorError as error:
         raise InvalidModelPackage(f"{model.id}: {model.weights_file}: {error}") from error
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in stored.items()}

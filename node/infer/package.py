@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydicom import uid
 
 from node.domain.identity import is_uid
-from node.domain.model import InputLimits, InputSelection, Interval, ModelDescription, Runtime
-from node.domain.result import AlgorithmIdentification, CodedConcept, Segment
+from node.domain.model import InputKind, InputLimits, InputSelection, Interval, ModelDescription, Runtime
+from node.domain.result import AlgorithmIdentification, Segment
 from node.errors import InvalidModelPackage
+from node.infer.foreign.declaration import Declaration, Undeclarable, declare
+from node.infer.foreign.tables import Network, Postprocess, Preprocess
+from node.infer.tables import STRICT, Code, Size, Text, key_path, to_fill_in
 
 DESCRIPTION = "model.toml"
 
@@ -43,29 +47,16 @@ def _interval(pair: list[float]) -> list[float]:
     return pair
 
 
-Text = Annotated[str, Field(min_length=1, max_length=64)]  # VR LO, PS3.5 Table 6.2-1
-Short = Annotated[str, Field(min_length=1, max_length=16)]  # VR SH
 CodeString = Annotated[str, Field(pattern=r"^[A-Z0-9_ ]{1,16}$")]  # VR CS
 Pattern = Annotated[str, AfterValidator(_regular_expression)]
 SopClass = Annotated[str, AfterValidator(_sop_class)]
 Bound = Annotated[float, Field(allow_inf_nan=True)]  # [16, inf]: TOML's words for an open side
 Pair = Annotated[list[Bound], Field(min_length=2, max_length=2), AfterValidator(_interval)]
 Colour = Annotated[int, Field(ge=0, le=255)]
-Size = Annotated[int, Field(ge=1)]
 
 
 class _Table(BaseModel):
-    # Strict: "1" is no number.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class _Code(_Table):
-    value: Short
-    scheme: Short
-    meaning: Text
-
-    def concept(self) -> CodedConcept:
-        return CodedConcept(self.value, self.scheme, self.meaning)
+    model_config = STRICT
 
 
 class _Model(_Table):
@@ -80,10 +71,11 @@ class _Algorithm(_Table):
     name: Text
     manufacturer: Text
     # CID 7162 Algorithm Family
-    family: _Code = _Code(value="123110", scheme="DCM", meaning="Artificial Intelligence")
+    family: Code = Code(value="123110", scheme="DCM", meaning="Artificial Intelligence")
 
 
 class _Input(_Table):
+    kind: Literal["volume", "image"] = "volume"
     modality: list[CodeString] = []
     sop_classes: list[SopClass] = []
     body_part: list[CodeString] = []
@@ -91,6 +83,8 @@ class _Input(_Table):
     description_include: list[Pattern] = []
     description_exclude: list[Pattern] = []
     field_of_view_mm: Pair | None = None
+    contrast_agent: bool = False
+    echo_time_ms: Pair | None = None
 
 
 class _Limits(_Table):
@@ -98,6 +92,8 @@ class _Limits(_Table):
     slices: Pair | None = None
     slice_spacing_mm: Pair | None = None
     pixel_spacing_mm: Pair | None = None
+    patient_age_years: Pair | None = None
+    frames_at_most: Size | None = None
 
 
 class _Runtime(_Table):
@@ -106,19 +102,21 @@ class _Runtime(_Table):
     window: Annotated[list[Size], Field(min_length=3, max_length=3)] | None = None
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
     batch: Size = 1
+    blend: Literal["gaussian", "constant"] = "gaussian"
 
 
 class _Weights(_Table):
-    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+    # Of a package without code it is network.file.
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Segment(_Table):
     number: Annotated[int, Field(ge=1, le=255)]
     label: Text
-    category: _Code
-    type: _Code
-    anatomic_region: _Code | None = None
+    category: Code
+    type: Code
+    anatomic_region: Code | None = None
     colour_rgb: Annotated[list[Colour], Field(min_length=3, max_length=3)] | None = None
 
     def segment(self) -> Segment:
@@ -140,13 +138,46 @@ class _Package(_Table):
     limits: _Limits = _Limits()
     runtime: _Runtime = _Runtime()
     weights: _Weights
+    network: Network | None = None
+    preprocess: Preprocess | None = None
+    postprocess: Postprocess | None = None
     segments: list[_Segment] = []
+
+    @property
+    def weights_file(self) -> str:
+        return (self.network.file if self.network else self.weights.file) or ""
+
+    @model_validator(mode="after")
+    def _code_or_a_network(self) -> Self:
+        if self.network is None and self.weights.file is None:
+            raise ValueError("weights.file: is absent")
+        if self.network is None and (self.preprocess or self.postprocess):
+            raise ValueError("preprocess, postprocess: only where [network] names a network without code")
+        if self.network is not None and self.weights.file not in (None, self.network.file):
+            raise ValueError("weights.file: is network.file where there is a [network]")
+        return self
 
     @model_validator(mode="after")
     def _numbered_without_gaps(self) -> Self:
         numbers = [segment.number for segment in self.segments]
         if numbers != list(range(1, len(numbers) + 1)):
             raise ValueError(f"segments: numbers count from 1 without gaps, found {numbers}")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_kind_of_input(self) -> Self:
+        of_a_volume = {
+            "limits.orientation": self.limits.orientation,
+            "limits.slices": self.limits.slices,
+            "limits.slice_spacing_mm": self.limits.slice_spacing_mm,
+            "runtime.window": self.runtime.window,
+            "segments": self.segments,
+        }
+        of_an_image = {"limits.frames_at_most": self.limits.frames_at_most}
+        foreign, kind = (of_a_volume, "volume") if self.input.kind == "image" else (of_an_image, "image")
+        declared = [path for path, value in foreign.items() if value]
+        if declared:
+            raise ValueError(f'{", ".join(declared)}: only where input.kind is "{kind}"')
         return self
 
 
@@ -162,26 +193,54 @@ def read_description(folder: Path) -> ModelDescription:
         raise _invalid(folder, [(DESCRIPTION, error.strerror or "cannot be read")]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _invalid(folder, [(DESCRIPTION, f"not valid TOML: {error}")]) from error
+    problems = list(to_fill_in(raw))
     try:
         package = _Package.model_validate(raw)
     except ValidationError as error:
-        raise _invalid(folder, [(_key_path(item["loc"]), _words(item["msg"])) for item in error.errors()]) from None
-    problems = []
+        known = {path for path, _ in problems}
+        found = [(key_path(item["loc"]), _words(item["msg"])) for item in error.errors()]
+        raise _invalid(folder, problems + [one for one in found if one[0] not in known]) from None
     if package.model.id != folder.name:
         problems.append(("model.id", f"{package.model.id!r}, but the folder is called {folder.name!r}"))
-    if not (folder / package.weights.file).is_file():
-        problems.append(("weights.file", f"{package.weights.file} is not there"))
-    if not (folder / "model.py").is_file():
+    if not (folder / package.weights_file).is_file():
+        problems.append(("network.file" if package.network else "weights.file", f"{package.weights_file} is not there"))
+    if package.network is None and not (folder / "model.py").is_file():
         problems.append(("model.py", "is not there"))
+    declaration = None
+    try:
+        declaration = _declaration(package, folder)
+    except Undeclarable as error:
+        problems += error.problems
     if problems:
         raise _invalid(folder, problems)
-    return _description(package, folder)
+    return _description(package, folder, declaration)
 
 
-def _description(package: _Package, folder: Path) -> ModelDescription:
-    model, algorithm, wanted, limits, runtime = (
-        package.model, package.algorithm, package.input, package.limits, package.runtime,
-    )  # fmt: skip
+def _declaration(package: _Package, folder: Path) -> Declaration | None:
+    if package.network is None:
+        return None
+    kind = InputKind(package.input.kind)
+    return declare(folder, package.network, package.preprocess, package.postprocess, len(package.segments), kind)
+
+
+def _runtime(runtime: _Runtime, declaration: Declaration | None) -> Runtime:
+    """As declared; without a window that of the bundle, where there is one."""
+    declared = Runtime(
+        timeout_s=runtime.timeout_s,
+        precision=runtime.precision,
+        window=None if runtime.window is None else (runtime.window[0], runtime.window[1], runtime.window[2]),
+        overlap=runtime.overlap,
+        batch=runtime.batch,
+        blend=runtime.blend,
+    )
+    windows = declaration.windows if declaration else None
+    if windows is None or declared.window is not None:
+        return declared
+    return replace(declared, window=windows.size, overlap=windows.overlap, batch=windows.batch, blend=windows.blend)
+
+
+def _description(package: _Package, folder: Path, declaration: Declaration | None) -> ModelDescription:
+    model, algorithm, wanted, limits = package.model, package.algorithm, package.input, package.limits
     return ModelDescription(
         id=model.id,
         version=model.version,
@@ -199,23 +258,23 @@ def _description(package: _Package, folder: Path) -> ModelDescription:
             description_include=tuple(wanted.description_include),
             description_exclude=tuple(wanted.description_exclude),
             field_of_view_mm=_bounds(wanted.field_of_view_mm),
+            contrast_agent=wanted.contrast_agent,
+            echo_time_ms=_bounds(wanted.echo_time_ms),
         ),
         limits=InputLimits(
             orientations=tuple(limits.orientation),
             slices=_bounds(limits.slices),
             slice_spacing_mm=_bounds(limits.slice_spacing_mm),
             pixel_spacing_mm=_bounds(limits.pixel_spacing_mm),
+            patient_age_years=_bounds(limits.patient_age_years),
+            frames_at_most=limits.frames_at_most or 1,
         ),
-        runtime=Runtime(
-            timeout_s=runtime.timeout_s,
-            precision=runtime.precision,
-            window=None if runtime.window is None else (runtime.window[0], runtime.window[1], runtime.window[2]),
-            overlap=runtime.overlap,
-            batch=runtime.batch,
-        ),
-        weights_file=package.weights.file,
+        runtime=_runtime(package.runtime, declaration),
+        weights_file=package.weights_file,
         segments=tuple(segment.segment() for segment in package.segments),
         demonstration=model.demonstration,
+        kind=InputKind(wanted.kind),
+        declared=declaration.network if declaration else None,
     )
 
 
@@ -229,13 +288,6 @@ def _bounds(pair: list[float] | None) -> Interval:
 def _invalid(folder: Path, problems: list[tuple[str, str]]) -> InvalidModelPackage:
     words = "; ".join(f"{path}: {problem}" if path else problem for path, problem in problems)
     return InvalidModelPackage(f"{folder.name}: {words}", package=folder.name, problems=problems)
-
-
-def _key_path(location: tuple[Any, ...]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
-    return path
 
 
 def _words(message: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from node.domain.model import ModelDescription
@@ -26,28 +26,38 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Usable packages by their id, in the order of ids, and the unusable ones."""
+    """Packages by their id, in the order of ids: those that run, those that only run when they are asked for by their
+
+    name (demonstrations that ``enabled`` does not name), and the unusable ones.
+    """
 
     models: Mapping[str, ModelDescription]
     problems: tuple[Problem, ...]
+    demonstrations: Mapping[str, ModelDescription] = field(default_factory=dict)
+
+    def named(self, model_id: str) -> ModelDescription | None:
+        """The usable package of this id, whether it runs by itself or not."""
+        return self.models.get(model_id) or self.demonstrations.get(model_id)
 
 
 def scan(folders: Sequence[Path], enabled: Sequence[str] = ("*",), built_in: Path = BUILT_IN) -> Registry:
     """Every package below ``built_in`` and ``folders`` whose id matches one of the ``enabled`` patterns.
 
     A package is a folder with a ``model.toml``. Where two have the same id, the first found is used and the other is
-    a problem.
+    a problem. A demonstration is enabled by its very id only, never by a wildcard.
     """
     models: dict[str, ModelDescription] = {}
+    demonstrations: dict[str, ModelDescription] = {}
     problems: list[Problem] = []
     for folder in _package_folders((built_in, *folders)):
         if not any(fnmatch.fnmatchcase(folder.name, pattern) for pattern in enabled):
             continue
         try:
             model = check_package(folder)
-            if model.id in models:
-                raise InvalidModelPackage(f"{model.id} is already installed in {models[model.id].folder}")
-            models[model.id] = model
+            if earlier := models.get(model.id) or demonstrations.get(model.id):
+                raise InvalidModelPackage(f"{model.id} is already installed in {earlier.folder}")
+            runs = not model.demonstration or model.id in enabled
+            (models if runs else demonstrations)[model.id] = model
         except ModelError as error:
             problems.append(Problem(folder.name, str(folder), error))
     missing = [folder for folder in folders if not folder.is_dir()]
@@ -55,7 +65,7 @@ def scan(folders: Sequence[Path], enabled: Sequence[str] = ("*",), built_in: Pat
         Problem(folder.name, str(folder), InvalidModelPackage(f"models.path: {folder} is no folder"))
         for folder in missing
     ]
-    return Registry(dict(sorted(models.items())), tuple(problems))
+    return Registry(dict(sorted(models.items())), tuple(problems), dict(sorted(demonstrations.items())))
 
 
 def check_package(folder: Path) -> ModelDescription:

@@ -102,4 +102,9 @@ def finding_text(finding: Mapping[str, Any]) -> str:
     """A finding as one line: what, how sure, how large."""
     measurements = ", ".join(f"{one['value']:g} {one['unit']}" for one in finding["measurements"])
     probability = "" if finding["probability"] is None else f"{finding['probability']:.0%}"
-    return " ".join(part for part in (finding["concept"], probability, measurements) if part)
+    return " ".join(part for part in (finding_name(finding), probability, measurements) if part)
+
+
+def finding_name(finding: Mapping[str, Any]) -> str:
+    """What was found, or looked for in vain; results of earlier versions say only what was found."""
+    return str(finding["concept"] if finding.get("present", True) else f"no {finding['concept'].lower()}")
