@@ -35,7 +35,9 @@ AinodeError
 └── OperationError
     ├── NotFound
     ├── InvalidTransition
-    └── Superseded                a newer job stands for this one
+    ├── Superseded                a newer job stands for this one
+    ├── LibraryMissing            a library of an optional extra is not installed
+    └── KitRefused                the model kit cannot do that with this package, these files or these settings
 
 Messages and details never contain patient data: UIDs, numbers and technical words only.
 """
@@ -254,3 +256,11 @@ class InvalidTransition(OperationError):
 
 class Superseded(OperationError):
     """What was judged is no longer what is there: another job, or none, stands for this one."""
+
+
+class LibraryMissing(OperationError):
+    pass
+
+
+class KitRefused(OperationError):
+    pass

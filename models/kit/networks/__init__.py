@@ -1,0 +1,1 @@
+"""Networks small enough to be trained on a processor and shipped in a few megabytes."""

@@ -1,0 +1,1 @@
+"""Steps from pixels to the input of a network, the same for training and for the node."""

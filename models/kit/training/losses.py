@@ -1,0 +1,54 @@
+"""What is minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.kit.task import Settings, Task
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
+    """The mean over cases or pixels of weight times cross-entropy.
+
+    ``logits`` (N, classes, ...), ``truth`` int64 (N, ...). Divided by the count, not by the sum of the weights, so
+    that batches that are accumulated give the loss of one larger batch.
+    """
+    total = functional.cross_entropy(logits, truth, weights, reduction="sum", label_smoothing=smoothing)
+    return total / truth.numel()
+
+
+def soft_dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """1 - soft Dice over the whole batch, the mean over the classes but background.
+
+    Milletari et al., "V-Net", 3DV 2016; over the batch and not by image, so that an image without a structure does
+    not count as a failure.
+    """
+    classes = logits.shape[1]
+    probabilities = torch.softmax(logits, dim=1)[:, 1:]
+    target = functional.one_hot(truth, classes).movedim(-1, 1)[:, 1:].to(probabilities.dtype)
+    axes = [axis for axis in range(logits.ndim) if axis != 1]
+    overlap = 2 * (probabilities * target).sum(axes)
+    return 1 - ((overlap + 1) / (probabilities.sum(axes) + target.sum(axes) + 1)).mean()
+
+
+def loss_of(task: Task, settings: Settings, device: torch.device) -> Loss:
+    """Cross-entropy for a classification, cross-entropy plus Dice for a segmentation.
+
+    Raises:
+        ValueError: there are class weights, but not one for each class.
+    """
+    if settings.class_weights and len(settings.class_weights) != len(task.classes):
+        raise ValueError(f"{len(settings.class_weights)} class weights for {len(task.classes)} classes")
+    weights = torch.tensor(settings.class_weights, device=device) if settings.class_weights else None
+
+    def loss(logits: Tensor, truth: Tensor) -> Tensor:
+        value = cross_entropy(logits, truth, weights, settings.label_smoothing)
+        return value + soft_dice_loss(logits, truth) if task.kind == "segmentation" else value
+
+    return loss
