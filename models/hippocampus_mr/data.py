@@ -20,6 +20,8 @@ from models.hippocampus_mr.network import DIVISOR
 
 logger = logging.getLogger(__name__)
 
+# Its folder, where a command is given the folder with all data sets.
+DATASET = "hippocampus-msd"
 FOLDS_FILE = Path(__file__).with_name("folds.json")
 FOLD_COUNT = 5
 FOLD_SEED = 0

@@ -28,7 +28,7 @@ from tests.fakes.series import series, write
 from tests.peers import REPOSITORY
 from tests.waiting import wait_for
 
-MODELS = scan([REPOSITORY / "tests" / "fakes" / "models"]).models
+MODELS = scan([REPOSITORY / "tests" / "fakes" / "models"]).demonstrations
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ from node.ports import InferenceRequest
 from tests.fakes.series import whole
 folder, models = map(Path, sys.argv[1:3])
 images = tuple(whole(path) for path in sorted(folder.iterdir()))
-request = InferenceRequest(scan([models]).models["hangs"], images, "cpu", 300.0)
+request = InferenceRequest(scan([models]).demonstrations["hangs"], images, "cpu", 300.0)
 SpawnedExecutor(threads=1).run(request, lambda: None)
 """
 

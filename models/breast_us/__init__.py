@@ -1,0 +1,1 @@
+"""Normal, benign or malignant appearance of a breast ultrasound picture."""

@@ -1,0 +1,72 @@
+"""The package's part on the node: preprocessing, the networks, and what their output means."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.breast_us.input import network_input
+from models.kit.classification import calibrated
+from models.kit.ensemble import Ensemble
+from models.kit.networks.residual import ResidualClassifier
+from models.kit.preprocess.whole_picture import Float, resized
+from node.domain.result import CodedConcept, Finding, InferenceResult, Outcome
+from node.domain.study import Picture
+
+MEMBERS = 2
+# Both from validation data (MODEL_CARD.md, "Results").
+TEMPERATURE = 0.8838
+THRESHOLD = 0.071715
+
+NORMAL, BENIGN, MALIGNANT = range(3)
+# PS3.16 CID 6063 and CID 6054.
+CONCEPTS = {
+    MALIGNANT: CodedConcept("21594007", "SCT", "Malignant"),
+    BENIGN: CodedConcept("30807003", "SCT", "Benign"),
+    NORMAL: CodedConcept("290084006", "SCT", "Breast normal"),
+}
+BREAST = CodedConcept("76752008", "SCT", "Breast")
+
+
+def member() -> ResidualClassifier:
+    """One network: (N, 1, 112, 112) to logits (N, 3) of normal, benign, malignant."""
+    return ResidualClassifier(channels=1, classes=3, width=24, blocks=(1, 1, 1, 1), dropout=0.4)
+
+
+def network() -> nn.Module:
+    """All of them, each looking at the picture and its mirror image: (N, 1, 112, 112) to log-probabilities (N, 3)."""
+    return Ensemble([member() for _ in range(MEMBERS)], ("identity", "flip_columns"))
+
+
+def preprocess(picture: Picture) -> Tensor:
+    """The networks' input, float32 (1, 1, 112, 112).
+
+    Raises:
+        UnsupportedImage: the picture is coloured, tiny, without contrast, or mostly black.
+    """
+    return torch.from_numpy(network_input(picture.array))[None]
+
+
+def postprocess(outputs: Tensor, picture: Picture) -> InferenceResult:
+    """The probabilities of malignant, benign and normal from (1, 3).
+
+    POSITIVE means: malignant, from the operating point on. A benign lesion is NEGATIVE. Of the others the more
+    probable one is called present.
+
+    Raises:
+        InvalidModelOutput: the outputs have another shape, or values that are not finite.
+    """
+    probabilities = calibrated(outputs, 3, TEMPERATURE)
+    positive = probabilities[MALIGNANT] >= THRESHOLD
+    other = BENIGN if probabilities[BENIGN] >= probabilities[NORMAL] else NORMAL
+    present = MALIGNANT if positive else other
+    findings = tuple(
+        Finding(concept, probability=probabilities[index], site=BREAST, present=index == present)
+        for index, concept in CONCEPTS.items()
+    )
+    return InferenceResult(Outcome.POSITIVE if positive else Outcome.NEGATIVE, findings)
+
+
+def heat_map(network: Ensemble, inputs: Tensor, outputs: Tensor, picture: Picture) -> Float:
+    """Where the evidence for a malignant lesion lies: float32 in 0..1 on the grid of ``picture``."""
+    return resized(network.heat_map(inputs, MALIGNANT), *picture.shape).clip(0.0, 1.0)

@@ -1,0 +1,1 @@
+"""Lung nodules in chest CT, a demonstration: a model package."""

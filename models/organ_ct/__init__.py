@@ -1,0 +1,1 @@
+"""Body, lungs and bones in CT by rules: a model package."""

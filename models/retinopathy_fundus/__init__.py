@@ -1,0 +1,1 @@
+"""Diabetic retinopathy in a fundus photograph: a demonstration."""

@@ -1,0 +1,162 @@
+"""The brain tumour package, without data and with a network that knows nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from models.brain_tumour_mr import grid
+from models.brain_tumour_mr.model import found, network, postprocess, preprocess
+from models.brain_tumour_mr.task import HEALTHY, TASK, TUMOUR
+from models.kit.training.epoch import train_epoch
+from models.kit.training.loop import new_bench
+from models.kit.training.samples import read_samples
+from models.kit.training.state import new_state
+from node.domain.result import Outcome
+from node.domain.study import Grid, SopRef, Volume
+from node.errors import InvalidModelOutput, UnsupportedImage
+from node.infer.registry import BUILT_IN, check_package
+
+SPACING = (5.0, 1.25, 1.25)
+SHAPE = (6, 160, 180)
+
+
+def head(shape: tuple[int, int], lesion: bool = True) -> np.ndarray:
+    """An ellipse with a bright spot in it, on air; values of 0..255."""
+    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]] / np.array(shape).reshape(2, 1, 1)
+    picture = 90.0 * ((rows - 0.5) ** 2 / 0.2 + (columns - 0.5) ** 2 / 0.14 < 1)
+    picture += np.random.default_rng(0).uniform(0, 8, shape)
+    return np.where(lesion & ((rows - 0.6) ** 2 + (columns - 0.4) ** 2 < 0.006), 230.0, picture)
+
+
+def volume(array: np.ndarray | None = None, spacing: tuple[float, float, float] = SPACING) -> Volume:
+    array = np.stack([head(SHAPE[1:])] * SHAPE[0]) if array is None else array
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([[0, 0, spacing[2]], [0, spacing[1], 0], [spacing[0], 0, 0]])
+    refs = tuple(SopRef("1.2.840.10008.5.1.4.1.1.4", f"2.25.{number}") for number in range(len(array)))
+    return Volume(array.astype(np.float32), Grid(array.shape, affine, "2.25.9", refs), "MR")
+
+
+def answer(where: np.ndarray, sure: float = 0.99) -> torch.Tensor:
+    """Logits on the network's planes with the tumour at ``where`` (k, 192, 192)."""
+    probability = torch.from_numpy(np.where(where, sure, 0.01)).float()
+    return torch.stack((1 - probability, probability)).log()[None]
+
+
+def data_folder(folder: Path) -> Path:
+    """Eight slices with a tumour and four without, in the layout of the two sets."""
+    (folder / TUMOUR).mkdir()
+    (folder / HEALTHY).mkdir()
+    lines = ["index,run,chunk,split"]
+    for number in range(8):
+        picture = np.roll(head((256, 256)), 6 * number, axis=1)
+        Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(folder / TUMOUR / f"{number}.jpg", quality=95)
+        Image.fromarray(((picture > 200) * 255).astype(np.uint8)).save(folder / TUMOUR / f"{number}_mask.png")
+        lines.append(f"{number},{number},{number},train")
+    for number in range(4):
+        picture = np.roll(head((256, 256), lesion=False), 9 * number, axis=0)
+        Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(folder / HEALTHY / f"{number:04d}.jpg")
+    (folder / TUMOUR / "runs.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_the_package_is_whole() -> None:
+    model = check_package(BUILT_IN / "brain_tumour_mr")
+    assert model.selection.contrast_agent
+    network().load_state_dict(
+        {key: value.float() for key, value in load_file(model.folder + "/weights.safetensors").items()}
+    )
+
+
+def test_training_and_node_see_the_same(tmp_path: Path) -> None:
+    picture = np.round(head((256, 256)))
+    Image.fromarray(picture.astype(np.uint8)).save(tmp_path / "one.png")
+    trained_on = grid.from_picture(picture.astype(np.float32))
+    millimetres = grid.FIELD_MM / 256
+    on_the_node = preprocess(volume(np.stack([picture.T] * 5), (5.0, millimetres, millimetres)))
+    assert on_the_node.shape == (1, 1, 5, grid.SIZE, grid.SIZE)
+    assert np.allclose(on_the_node[0, 0, 2].numpy(), trained_on, atol=1e-4)
+
+
+def test_the_plane_and_back_keep_place_and_size() -> None:
+    given = volume()
+    planned = grid.plan(SHAPE[1:], SPACING[1:])
+    truth = np.stack([head(SHAPE[1:]) > 200] * SHAPE[0])
+    there = grid.from_series(np.where(truth, 200.0, 100.0).astype(np.float32), planned)
+    back = grid.to_series((there > there.mean()).astype(np.float32), planned) >= 0.5
+    assert (back & truth).sum() * 2 / (back.sum() + truth.sum()) > 0.95
+    assert given.shape == back.shape
+
+
+def test_a_tumour_is_measured_on_the_input_grid() -> None:
+    where = np.zeros((6, grid.SIZE, grid.SIZE), dtype=bool)
+    where[2:5, 80:100, 90:120] = True
+    result = postprocess(answer(where), volume())
+    assert result.outcome is Outcome.POSITIVE
+    volume_ml, longest_mm = (one.value for one in result.findings[0].measurements)
+    assert volume_ml == pytest.approx(3 * 20 * 30 * grid.PIXEL_MM**2 * 5 / 1000, rel=0.03)
+    assert longest_mm == pytest.approx(np.hypot(20, 30) * grid.PIXEL_MM, rel=0.03)
+    assert result.segmentation is not None
+    assert set(np.flatnonzero(result.segmentation.label_map.any(axis=(1, 2)))) == {2, 3, 4}
+
+
+def test_nothing_and_next_to_nothing_are_negative() -> None:
+    nothing = np.zeros((6, grid.SIZE, grid.SIZE), dtype=bool)
+    assert postprocess(answer(nothing), volume()).outcome is Outcome.NEGATIVE
+    speck = nothing.copy()
+    speck[2, 90:92, 90:92] = True
+    assert postprocess(answer(speck), volume()).outcome is Outcome.NEGATIVE
+    assert not found(np.zeros((2, 4, 4), np.float32), 1.0).any()
+
+
+def test_symmetries_cancel_the_orientation() -> None:
+    torch.manual_seed(0)
+    net = network().eval()
+    picture = torch.randn(1, 1, 32, 32)
+    with torch.inference_mode():
+        straight = net.symmetric(picture)
+        turned = net.symmetric(torch.rot90(picture, 1, (2, 3)))
+        volume_of_two = net(torch.stack([picture[0], picture[0]], dim=1)[None])
+    assert torch.allclose(torch.rot90(straight, 1, (2, 3)), turned, atol=1e-5)
+    assert torch.allclose(volume_of_two[0, :, 1].exp(), straight[0], atol=1e-5)
+
+
+def test_bad_input_is_refused() -> None:
+    with pytest.raises(UnsupportedImage, match="whole heads"):
+        preprocess(volume(np.ones((5, 40, 40))))
+    with pytest.raises(UnsupportedImage, match="contrast"):
+        preprocess(volume(np.zeros(SHAPE)))
+    with pytest.raises(InvalidModelOutput, match="shape"):
+        postprocess(torch.zeros(1, 2, 1, 8, 8), volume())
+    broken = answer(np.zeros((6, grid.SIZE, grid.SIZE), dtype=bool))
+    broken[0, 0, 0, 0, 0] = float("nan")
+    with pytest.raises(InvalidModelOutput, match="finite"):
+        postprocess(broken, volume())
+
+
+def test_a_short_training_lowers_the_loss(tmp_path: Path) -> None:
+    listing = TASK.listing(data_folder(tmp_path))
+    assert len(listing.cases) == 12
+    assert {case.label for case in listing.cases} == {0, 1}
+    samples, problems = read_samples(TASK, listing.cases[:6] + listing.cases[-2:])
+    assert not problems
+    settings = type(TASK.settings)(epochs=2, batch=2, learning_rate=3e-3, dropout=0.0)
+    bench = new_bench(TASK, settings, torch.device("cpu"), samples, ())
+    state = new_state(TASK, settings, torch.device("cpu"))
+    losses = []
+    for _ in range(2):
+        losses.append(train_epoch(bench, state, lambda: None))
+        state.history.append(None)  # type: ignore[arg-type]
+    assert losses[1] < losses[0]
+
+
+def test_a_slice_without_mask_is_a_problem(tmp_path: Path) -> None:
+    folder = data_folder(tmp_path)
+    (folder / TUMOUR / "3_mask.png").unlink()
+    problems = TASK.listing(folder).problems
+    assert [(one.path, one.reason) for one in problems] == [(f"{TUMOUR}/3", "there is no mask")]
