@@ -18,7 +18,8 @@ from node.ports import InferenceRequest, ModelExecutor
 from tests.fakes.inline_executor import InlineExecutor
 from tests.fakes.series import series, stored_values, write
 
-MODELS = scan([Path(__file__).parents[1] / "fakes" / "models"]).models
+FOUND = scan([Path(__file__).parents[1] / "fakes" / "models"])
+MODELS = {**FOUND.models, **FOUND.demonstrations}
 TIMEOUT_S = 120.0
 EXECUTORS: list[Callable[[], ModelExecutor]] = [InlineExecutor, lambda: SpawnedExecutor(threads=1)]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 
 from node.admin.retention import Retention
 from node.database import tables
@@ -15,6 +15,7 @@ from node.database.outbox import SqlOutbox
 from node.database.removals import SqlRelocation, SqlRemovals
 from node.database.retention import SqlRetentionRecord
 from node.domain import admission
+from node.domain.result import heat_maps_key
 from node.domain.retention import RetentionRule, Step, StudyFacts, Verdict, judge
 from node.errors import DestinationUnreachable, ObjectMissing, StoreUnavailable
 from node.jobs.queue import SqlJobQueue
@@ -269,3 +270,27 @@ def test_a_second_run_of_the_same_object_keeps_its_bytes(site: Site, engine: Eng
         assert site.rows("removal") <= 2
     assert site.rows("result") == 0
     assert site.retention.free_once() == {"results": 2}
+
+
+def test_heat_maps_go_with_the_last_row_of_their_report(site: Site, engine: Engine) -> None:
+    """They have no row of their own: the provenance of two jobs names them, and both wrote the same report."""
+    site.finished_study()
+    queue = SqlJobQueue(engine, site.clock)
+    queue.enqueue(new_job("again", model=queue.get(1).model, revision=1))
+    again = queue.claim("w1", 6.0)
+    assert again is not None
+    assert queue.complete(again, completion("9.1"))
+    site.node.deliver("2.25.2")
+    beside = heat_maps_key("key-9.1.1")
+    with engine.begin() as connection:
+        connection.execute(update(tables.job).values(provenance={"heat_maps": {"storage_key": beside}}))
+    site.run_after(IMAGES)
+    site.retention.free_once()
+    site.clock.advance(ROWS.total_seconds())
+    while site.record.remove_rows(STUDY, lambda facts: judge(facts, site.clock.now(), RULE), 1):
+        named = select(tables.result.c.id).where(tables.result.c.storage_key == "key-9.1.1")
+        freed = select(tables.removal.c.id).where(tables.removal.c.storage_key == beside)
+        with engine.connect() as connection:
+            assert (connection.execute(named).first() is None) == (connection.execute(freed).first() is not None)
+    site.retention.free_once()
+    assert sorted(site.bytes.deleted[Kept.RESULTS]) == ["key-9.1.1", beside, "key-9.1.2"]

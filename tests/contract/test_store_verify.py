@@ -14,6 +14,7 @@ from sqlalchemy import Engine, insert, update
 from node.database.catalogue import SqlCatalogue
 from node.database.tables import instance, result
 from node.domain.job import NewJob
+from node.domain.result import heat_maps_key
 from node.jobs.queue import SqlJobQueue
 from node.store.journal.format import RECORD_SPACE, entry_offset
 from node.store.journal.reuse import turn
@@ -179,8 +180,16 @@ def test_results_are_compared_too(kept: Keeping, engine: Engine) -> None:
                     created_at=kept.clock.now(),
                 )
             )
-    assert sorted(kept.found()) == [("GARBAGE", "1.2/3.4/7.8.dcm"), ("MISSING", "1.2/3.4/9.9.dcm")]
-    assert len(kept.found(repair=True)) == 2
+    for uid in ("5.6", "7.8"):
+        kept.results.put(b"heat maps", heat_maps_key(f"1.2/3.4/{uid}.dcm"))
+    stray = heat_maps_key("1.2/3.4/7.8.dcm")
+    assert sorted(kept.found()) == [
+        ("GARBAGE", "1.2/3.4/7.8.dcm"),
+        ("GARBAGE", stray),
+        ("MISSING", "1.2/3.4/9.9.dcm"),
+    ]
+    assert len(kept.found(repair=True)) == 3
+    assert Path(kept.results.locate(heat_maps_key("1.2/3.4/5.6.dcm")).path).read_bytes() == b"heat maps"
     assert kept.found() == [("MISSING", "1.2/3.4/9.9.dcm")]
     Path(kept.results.locate("1.2/3.4/5.6.dcm").path).write_bytes(b"another content..")
     assert ("DAMAGED", "1.2/3.4/5.6.dcm") in kept.found()

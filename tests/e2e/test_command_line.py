@@ -163,4 +163,5 @@ def test_models_check_runs_one_inference(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["ok"] is True
     broken = ainode(tmp_path, "models", "check", str(tmp_path), "--json")
     assert broken.returncode == 1
-    assert json.loads(broken.stdout)["steps"][0]["name"] == "InvalidModelPackage"
+    (step,) = json.loads(broken.stdout)["steps"]
+    assert (step["name"], step["ok"]) == ("model.toml", False)

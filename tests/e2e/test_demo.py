@@ -63,7 +63,8 @@ def test_a_folder_with_what_is_no_dicom(tmp_path: Path) -> None:
     named = {Path(problem["path"]).name for problem in document["problems"]}
     assert {"letter.pdf", "empty.dcm", "cut.dcm"} <= named
     assert all(problem["reason"] for problem in document["problems"])
-    (row,) = document["studies"]
+    (row,) = [one for one in document["studies"] if one["model"] == "hippocampus_mr"]
+    assert all(one["outcome"] == "NOT WANTED" for one in document["studies"] if one is not row)
     assert (row["model"], row["outcome"]) == ("hippocampus_mr", "POSITIVE")
     assert {one["sop_class_uid"] for one in row["objects"]} >= {SEG}
 
