@@ -1,23 +1,30 @@
-"""Bytes that are to be freed, written down in the transaction that took their last row away (``ports.Removals``)."""
+"""Bytes that are to be freed (``ports.Removals``): written down in the transaction that took their last row away, or
+before they were put, for a job that may end without naming them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, and_, delete, exists, insert, select, update
 
 from node.database.statements import beside, insert_new
 from node.database.tables import association, instance, job, removal, result, series, series_association, study
 from node.database.unit_of_work import UnitOfWork
 from node.domain.job import JobState
+from node.domain.result import report_key_of
 from node.domain.study import SeriesState, StoredInstance
 from node.errors import StoreError
 from node.ports import Clock
 from node.ports.retention import Freed, Kept
 
 log = structlog.get_logger()
+
+# What an ended job announced goes, whenever it was put.
+WHENEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class SqlRemovals:
@@ -50,6 +57,22 @@ class SqlRelocation:
 def to_be_freed(connection: Connection, kept: Kept, keys: Iterable[str], now: datetime) -> None:
     """No row names these objects any more when this transaction commits."""
     values = [{"kept": kept, "storage_key": key, "removed_at": now} for key in keys]
+    if values:
+        connection.execute(insert(removal), values)
+
+
+def announce(connection: Connection, job_id: int, keys: Sequence[str], now: datetime) -> None:
+    """The job is about to put these results. Whoever frees one of them just now is waited for: what is put after this
+    transaction stays as long as the job is in progress.
+    """
+    wanted = and_(removal.c.kept == Kept.RESULTS, removal.c.storage_key.in_(keys))
+    returning = update(removal).where(wanted).values(job_id=job_id).returning(removal.c.storage_key)
+    known = frozenset(connection.execute(returning).scalars())
+    values = [
+        {"kept": Kept.RESULTS, "storage_key": key, "removed_at": now, "job_id": job_id}
+        for key in keys
+        if key not in known
+    ]
     if values:
         connection.execute(insert(removal), values)
 
@@ -116,34 +139,43 @@ def _free(
     connection: Connection, kept: Kept, delete_object: Callable[[str, datetime], None], limit: int, after: int
 ) -> Freed:
     pending = _pending(connection, kept, after, limit, locked=True)
-    named = _named(connection, kept, [key for _, key, _ in pending])
+    # Asked once the rows are ours: who announces or names one of them now waits, or has done so.
+    busy = _in_progress(connection, {row.job_id for row in pending} - {None})
+    over = [row for row in pending if row.job_id not in busy]
+    named = _named(connection, kept, [row.storage_key for row in over])
     done, failed = [], 0
-    for row, key, removed_at in pending:
+    for row in over:
         try:
-            if key not in named:
-                delete_object(key, removed_at)
-            done.append(row)
+            if row.storage_key not in named:
+                delete_object(row.storage_key, row.removed_at if row.job_id is None else WHENEVER)
+            done.append(row.id)
         except StoreError as error:
             failed += 1
-            log.warning("removal.failed", storage_key=key, error=error.code)
+            log.warning("removal.failed", storage_key=row.storage_key, error=error.code)
     connection.execute(delete(removal).where(removal.c.id.in_(done)))
-    return Freed(len(done), failed, pending[-1][0] if len(pending) == limit else None)
+    return Freed(len(done), failed, pending[-1].id if len(pending) == limit else None)
 
 
 def _pending(
     connection: Connection, kept: Kept, after: int, limit: int, locked: bool = False
-) -> Sequence[tuple[int, str, datetime]]:
-    columns = (removal.c.id, removal.c.storage_key, removal.c.removed_at)
-    wanted = select(*columns).where(removal.c.kept == kept, removal.c.id > after).order_by(removal.c.id).limit(limit)
-    rows = connection.execute(wanted.with_for_update(skip_locked=True) if locked else wanted)
-    return [(row.id, row.storage_key, row.removed_at) for row in rows]
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    under_way = exists().where(job.c.id == removal.c.job_id, job.c.state == JobState.IN_PROGRESS)
+    wanted = select(removal).where(removal.c.kept == kept, removal.c.id > after, ~under_way)
+    wanted = wanted.order_by(removal.c.id).limit(limit)
+    return connection.execute(wanted.with_for_update(skip_locked=True) if locked else wanted).all()
+
+
+def _in_progress(connection: Connection, job_ids: Iterable[int]) -> frozenset[int]:
+    statement = select(job.c.id).where(job.c.id.in_(job_ids), job.c.state == JobState.IN_PROGRESS)
+    return frozenset(connection.execute(statement).scalars())
 
 
 def _named(connection: Connection, kept: Kept, keys: Sequence[str]) -> frozenset[str]:
-    """Those of ``keys`` that a row names after all."""
-    if kept is Kept.RESULTS:
-        statement = select(result.c.storage_key).where(result.c.storage_key.in_(keys))
-    else:
+    """Those of ``keys`` that a row names after all; heat maps by the report that they are kept beside."""
+    if kept is Kept.INSTANCES:
         there = and_(instance.c.storage_key.in_(keys), instance.c.removed_at.is_(None))
-        statement = select(instance.c.storage_key).where(there)
-    return frozenset(connection.execute(statement).scalars())
+        return frozenset(connection.execute(select(instance.c.storage_key).where(there)).scalars())
+    reports = {key: report_key_of(key) or key for key in keys}
+    statement = select(result.c.storage_key).where(result.c.storage_key.in_(set(reports.values())))
+    there_are = frozenset(connection.execute(statement).scalars())
+    return frozenset(key for key, report in reports.items() if report in there_are)

@@ -335,6 +335,8 @@ removal = Table(
     Column("kept", SafeText, nullable=False),
     Column("storage_key", SafeText, nullable=False),
     Column("removed_at", UtcDateTime, nullable=False),
+    # This job is about to put the object there: it is freed when the job has ended and no row names it.
+    Column("job_id", RowId),
     Index("ix_removal_order", "kept", "id"),
     Index("ix_removal_storage", "storage_key"),
 )

@@ -122,28 +122,32 @@ class Worker:
         ran = time.monotonic()
         earlier = tuple(self._history.earlier(job))
         run = Run(job, model, reply.result, reply.grid, sources, locations, earlier)
-        objects = self._written(run)
-        told = {**reply.provenance, **self._kept_heat_maps(run, objects)}
+        kept = self._kept(run)
+        if kept is None:
+            _dropped(job)
+            return
+        objects, heat_maps = kept
+        told = {**reply.provenance, **heat_maps}
         durations = {"run": ran - begin, "write": time.monotonic() - ran}
         self._save(run, told, objects, durations, lease)
 
-    def _written(self, run: Run) -> Sequence[ResultObject]:
-        """Every object of the run, verified by the writer and durable in the results store."""
-        objects = []
-        for encoded in self._writer.write(run):
-            key = storage_key(run.job.study_instance_uid, encoded)
-            self._results.put(encoded.part10, key)
-            objects.append(result_object(encoded, key))
-        return objects
+    def _kept(self, run: Run) -> tuple[Sequence[ResultObject], Mapping[str, Any]] | None:
+        """Every object of the run, verified by the writer and durable in the results store; None: no longer ours.
 
-    def _kept_heat_maps(self, run: Run, objects: Sequence[ResultObject]) -> Mapping[str, Any]:
-        """The heat maps of a run as one file beside its main report, and how the provenance names it."""
-        heat_maps = run.result.heat_maps
-        if not heat_maps:
-            return {}
-        data, key = packed(heat_maps), heat_maps_key(objects[-1].storage_key)
-        self._results.put(data, key)
-        return {"heat_maps": description(heat_maps, data, key)}
+        The heat maps of a run are one file beside its main report, which is the last; the provenance names it.
+        """
+        written = {storage_key(run.job.study_instance_uid, each): each for each in self._writer.write(run)}
+        files = {key: each.part10 for key, each in written.items()}
+        told: Mapping[str, Any] = {}
+        if run.result.heat_maps:
+            data, key = packed(run.result.heat_maps), heat_maps_key([*written][-1])
+            files[key] = data
+            told = {"heat_maps": description(run.result.heat_maps, data, key)}
+        if not self._queue.announce(run.job, [*files]):
+            return None
+        for key, data in files.items():
+            self._results.put(data, key)
+        return [result_object(each, key) for key, each in written.items()], told
 
     def _save(
         self,
@@ -158,7 +162,7 @@ class Worker:
         if self._queue.complete(run.job, completion(run, told, objects, durations)):
             log.info("job completed", job=run.job.id, outcome=run.result.outcome.value, objects=len(objects))
         else:
-            log.warning("job is no longer ours: result dropped", job=run.job.id)
+            _dropped(run.job)
 
     def _stopped(self, job: Job, ending: Ending | None, error: JobCanceled) -> None:
         if ending is Ending.LOST:
@@ -181,3 +185,7 @@ class Worker:
             "attempt failed", job=job.id, attempt=job.attempt, code=error.code, error=error.message,
             retry_after_s=delay_s, mine=mine,
         )  # fmt: skip
+
+
+def _dropped(job: Job) -> None:
+    log.warning("job is no longer ours: result dropped", job=job.id)

@@ -13,6 +13,7 @@ from node.database import supersession
 from node.database.delivery_rows import insert_delivery, insert_result
 from node.database.job_rows import insert_job, job_from_row
 from node.database.plain import findings_to_plain, reason_to_plain
+from node.database.removals import announce
 from node.database.statements import in_state, insert_new
 from node.database.tables import delivery, setting
 from node.database.tables import job as jobs
@@ -78,6 +79,15 @@ class SqlJobQueue:
         if cancel is None:
             return Lease.LOST
         return Lease.CANCEL if cancel else Lease.HELD
+
+    def announce(self, job: Job, keys: Sequence[str]) -> bool:
+        def step(connection: Connection) -> bool:
+            if connection.execute(select(jobs.c.id).where(_held(job)).with_for_update()).first() is None:
+                return False
+            announce(connection, job.id, keys, self._clock.now())
+            return True
+
+        return self._work.write(step)
 
     def complete(self, job: Job, completion: Completion) -> bool:
         return self._work.write(lambda connection: self._complete(connection, job, completion))

@@ -33,6 +33,12 @@ class JobQueue(Protocol):
 
     def heartbeat(self, job: Job, lease_s: float) -> Lease: ...
 
+    def announce(self, job: Job, keys: Sequence[str]) -> bool:
+        """The attempt is about to put result objects under these keys: where it ends without ``complete``, or that
+        does not name them, they are freed. Before the first is put, so that none is ever left for nobody.
+        """
+        ...
+
     def complete(self, job: Job, completion: Completion) -> bool:
         """COMPLETED, result rows and one delivery per (object, destination) in one transaction (outbox).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 from collections import Counter
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from sqlalchemy import Engine, Row, and_, func, not_, or_, select
+from sqlalchemy import Engine, Row, and_, func, not_, select
 
 from node.app.records import Records
 from node.database.tables import admission, alert, commitment, delivery, instance, job, journal_segment, result, series
@@ -25,12 +26,15 @@ from node.receive import part10
 from tests.e2e.kills import KilledSite
 from tests.e2e.ledger import Ledger
 from tests.orthanc import Orthanc
+from tests.waiting import wait_for
 
 # Every drawn image has bright voxels, so a whole series is POSITIVE. One that was closed before a late image came may
 # be NOT EVALUABLE; its next revision is not.
 OBJECTS = {Outcome.POSITIVE: ["SEG", "SR"], Outcome.NOT_EVALUABLE: ["SR"]}
 FINAL_DELIVERIES = (DeliveryState.COMMITTED, DeliveryState.FAILED, DeliveryState.CANCELED)
 Rows = Sequence[Row[*tuple[Any, ...]]]
+# While images move to other segments both copies lie there, one of them without a row: for as long as timers take.
+NAMED_OR_FREED_WITHIN_S = 60.0
 
 
 @dataclass(slots=True)
@@ -67,8 +71,6 @@ class Reckoning:
     unknown_in_pacs: list[str] = field(default_factory=list)
     changed_in_pacs: list[str] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
-    # How many objects attempts left that were killed while they wrote, of jobs that a late image then canceled.
-    left_by_attempts: int = 0
     alerts: list[str] = field(default_factory=list)
 
     def problems(self) -> dict[str, list[str]]:
@@ -108,21 +110,23 @@ def _some(counts: dict[str, int]) -> dict[str, int]:
 
 
 def objects_without_row(records: Records) -> list[str]:
-    """Keys of both stores that no row names, and nobody has left to ``store verify --repair``.
-
-    Duplicates of the journal are freed by a timer, a little later.
-    """
+    """Keys of both stores that no row names. Duplicates and what attempts left are freed by a timer, a little later."""
     named = select(instance.c.storage_key).where(instance.c.removed_at.is_(None))
     instances = {row.storage_key for row in _all(records, named)}
-    left = left_by_attempts(records)
-    return sorted({*records.instances.keys()} - instances) + sorted(_results_without_row(records) - left)
+    return sorted({*records.instances.keys()} - instances) + sorted(_results_without_row(records))
 
 
-def left_by_attempts(records: Records) -> set[str]:
-    """Result objects without a row, of studies with a job that was begun and did not end as it began."""
-    broken_off = and_(job.c.attempt > 0, or_(job.c.state == JobState.CANCELED, job.c.attempt > 1))
-    studies = {row.study_instance_uid for row in _all(records, select(job.c.study_instance_uid).where(broken_off))}
-    return {key for key in _results_without_row(records) if key.split("/")[0] in studies}
+def lasting_without_row(records: Records) -> list[str]:
+    """As ``objects_without_row``, but for those that the running node names or frees."""
+    left = set(objects_without_row(records))
+
+    def gone() -> bool:
+        left.intersection_update(objects_without_row(records))
+        return not left
+
+    with contextlib.suppress(AssertionError):
+        wait_for(gone, "every object has its row", timeout_s=NAMED_OR_FREED_WITHIN_S)
+    return sorted(left)
 
 
 def _results_without_row(records: Records) -> set[str]:
@@ -157,18 +161,30 @@ def _instances(records: Records, ledger: Ledger, found: Reckoning) -> None:
     found.never_acknowledged = sorted(set(times) - set(ledger.acknowledged))
     found.doubled_instances = sorted(uid for uid, number in times.items() if number > 1)
     for uid in sorted(set(ledger.acknowledged) & set(by_uid)):
-        row, digest = by_uid[uid], ledger.acknowledged[uid].digest
-        if row.removed_at is not None:
-            # By retention, and only what has its results in the PACS: the row stays and tells of it.
-            found.removed += 1
-            problem = "" if row.sha256 == digest else "another digest than was sent in its row"
-        else:
-            problem = _damage(records, row, digest)
+        row, problem = _settled(records, by_uid[uid], ledger.acknowledged[uid].digest)
+        # By retention, and only what has its results in the PACS: the row stays and tells of it.
+        found.removed += row.removed_at is not None
         if problem:
             found.damaged.append(f"{uid}: {problem}")
-    found.objects_without_row = objects_without_row(records)
-    found.left_by_attempts = len(left_by_attempts(records))
+    found.objects_without_row = lasting_without_row(records)
     found.alerts = [f"{row.kind} {row.subject}" for row in _all(records, select(alert))]
+
+
+def _settled(records: Records, row: Any, digest: str) -> tuple[Any, str]:
+    """The row of an instance as it is now, and what is wrong: its bytes may have moved, or gone, since it was read."""
+    problem = _wrong(records, row, digest)
+    while problem:
+        (now,) = _all(records, select(instance).where(instance.c.id == row.id))
+        if (now.storage_key, now.removed_at) == (row.storage_key, row.removed_at):
+            break
+        row, problem = now, _wrong(records, now, digest)
+    return row, problem
+
+
+def _wrong(records: Records, row: Any, digest: str) -> str:
+    if row.removed_at is None:
+        return _damage(records, row, digest)
+    return "" if row.sha256 == digest else "another digest than was sent in its row"
 
 
 def _damage(records: Records, row: Any, digest: str) -> str:

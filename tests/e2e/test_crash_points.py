@@ -45,6 +45,7 @@ BOTH = [
     Point("series-complete-not-closed", "node.database.catalogue", "SqlCatalogue.close_series", "before"),
     Point("series-closed", "node.database.catalogue", "SqlCatalogue.close_series", "some"),
     Point("job-claimed", "node.jobs.queue", "SqlJobQueue.claim", "some"),
+    Point("results-announced-none-put", "node.jobs.queue", "SqlJobQueue.announce", "some"),
     Point("one-result-put", "node.store.files", "FileStore.put", "after"),
     Point("results-put-job-not-completed", "node.jobs.queue", "SqlJobQueue.complete", "before"),
     Point("job-completed", "node.jobs.queue", "SqlJobQueue.complete", "some"),

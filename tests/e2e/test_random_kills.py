@@ -260,8 +260,6 @@ def test_kills_at_random_moments(run: Run) -> None:
     assert found.jobs > 0
     status = run.site.json("status")
     assert status["state"] == "ok", status
-    if found.left_by_attempts:
-        run.site.run("store", "verify", "--repair")
     verified = run.site.run("store", "verify", "--deep", "--json")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert run.site.stop() == 0

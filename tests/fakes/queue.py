@@ -21,6 +21,7 @@ class FakeJobQueue:
         self._paused = False
         self.jobs: dict[int, Job] = {}
         self.completions: dict[int, Completion] = {}
+        self.announced: dict[int, list[str]] = {}
         self.heartbeats = 0
         self.refusals = 0
         self.fail_with: Exception | None = None
@@ -74,6 +75,13 @@ class FakeJobQueue:
                 return Lease.LOST
             self._change(job.id, lease_until=self._now() + timedelta(seconds=lease_s))
             return Lease.CANCEL if self.jobs[job.id].cancel_requested else Lease.HELD
+
+    def announce(self, job: Job, keys: Sequence[str]) -> bool:
+        with self._lock:
+            self._trouble()
+            if self._mine(job):
+                self.announced.setdefault(job.id, []).extend(keys)
+            return self._mine(job)
 
     def complete(self, job: Job, completion: Completion) -> bool:
         if not self._save(job, state=JobState.COMPLETED, outcome=completion.result.outcome):

@@ -159,6 +159,7 @@ def test_heat_maps_are_kept_beside_the_main_report() -> None:
     assert completion.result.heat_maps == ()
     key = f"{STUDY}/1.2.8/1.2.9.1.dcm.heat-maps.npz"
     told = cast("dict[str, object]", completion.provenance["heat_maps"])
+    assert key in node.queue.announced[job]
     data = node.results.objects[key]
     assert (told["storage_key"], told["images"]) == (key, ["1.2.3.4.0_2"])
     assert (told["size"], told["sha256"]) == (len(data), sha256(data).hexdigest())
@@ -253,6 +254,8 @@ def test_a_full_disk_is_tried_again() -> None:
     job = node.enqueue()
     node.worker.run_once()
     assert (node.queue.get(job).state, node.queue.get(job).error_code) == (JobState.SCHEDULED, "StoreUnavailable")
+    # Before the first was put, all were announced: what a broken attempt leaves is freed.
+    assert node.queue.announced[job] == [f"{STUDY}/1.2.8/1.2.9.0.dcm", f"{STUDY}/1.2.8/1.2.9.1.dcm"]
 
 
 def test_a_canceled_job_is_stopped() -> None:
@@ -321,6 +324,7 @@ def test_a_result_that_came_too_late_is_dropped() -> None:
     node.writer.write = slowly  # type: ignore[method-assign]
     assert node.worker.run_once() is True
     assert node.queue.completions == {}
+    assert node.results.objects == {}, "nothing is put that nobody would free"
 
 
 def test_the_next_job_is_done_after_every_kind_of_failure() -> None:
