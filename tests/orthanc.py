@@ -58,7 +58,7 @@ class Orthanc:
         configuration.write_text(json.dumps(self._configuration()), encoding="utf-8")
         with (self.folder / "orthanc.log").open("ab") as log:
             self._process = subprocess.Popen([self.program, str(configuration)], stdout=log, stderr=log)
-        wait_for(self._answers, f"Orthanc does not start, see {self.folder}/orthanc.log")
+        wait_for(self._answers, f"Orthanc does not start, see {self.folder}/orthanc.log", timeout_s=90)
 
     def stop(self) -> None:
         """End this process, by its pid."""

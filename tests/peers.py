@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import random
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,11 +45,28 @@ def data_dir(name: str) -> Path:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody listens on, for a server that starts a little later.
+
+    It is none of those that the kernel gives to outgoing connections, one of which could have it by then; and no two
+    calls give the same one.
+    """
+    for port in _ports():
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable: the ports go round")
+
+
+@cache
+def _ports() -> Iterator[int]:
+    """Outside the range of outgoing connections, in an order of this process's own, again and again."""
+    try:
+        low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    except OSError:
+        low, high = 49152, 65535  # as IANA has it
+    ports = [port for port in range(15000, 65000) if not low <= port <= high]
+    random.SystemRandom().shuffle(ports)
+    return itertools.cycle(ports)
 
 
 def run_program(command: list[str], check: bool = True, timeout_s: float = 120) -> str:

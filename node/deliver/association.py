@@ -36,7 +36,10 @@ class Peer:
 
 
 class ClosingSocket(AssociationSocket):
-    """pynetdicom shuts a socket down before it closes it, and forgets to close one that was never connected."""
+    """pynetdicom shuts a socket down before it closes it, and forgets to close one where that fails.
+
+    So it does where the socket was never connected, or its peer has gone.
+    """
 
     def _shutdown_socket(self) -> None:
         connection = self.socket
@@ -158,7 +161,13 @@ def _rejection(association: Association) -> AssociationRejected:
 
 
 def _on_open(event: evt.Event) -> None:
-    """Small writes go out at once, and a peer that stops reading or stops inside a PDU does not hold us for ever."""
+    """Small writes go out at once, and a peer that stops reading or stops inside a PDU does not hold us for ever.
+
+    However the connection ends, its socket is closed.
+    """
+    wrapped = event.assoc.dul.socket
+    if type(wrapped) is AssociationSocket:
+        wrapped.__class__ = ClosingSocket  # an accepted one: those that we open are of this class already
     connection = _connection(event)
     if connection is not None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

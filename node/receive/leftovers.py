@@ -74,26 +74,6 @@ def abort_on_unreadable_messages(association: Association) -> None:
     dimse.receive_primitive = receive_primitive  # type: ignore[method-assign]
 
 
-def end_quietly(association: Association) -> None:
-    """Where the state machine meets an event that it does not know in its state, or fails, the connection is closed.
-
-    Without this its thread would die with a traceback: a peer that sends on after a broken message does that.
-    """
-    dul = association.dul
-    act = dul.state_machine.do_action
-
-    def do_action(event: str) -> None:
-        try:
-            act(event)
-        except Exception as error:  # noqa: BLE001  DIMSE handler: the association ends, the process goes on
-            log.warning("receive.association_broken", error=type(error).__name__)
-            dul.kill_dul()
-            if dul.socket is not None:
-                dul.socket.close()
-
-    dul.state_machine.do_action = do_action  # type: ignore[method-assign]
-
-
 def _require_order(message: Any, context_id: int, fragment: bytes) -> None:
     """First the command, then the data set, all in the context of the command (PS3.7 section 6.3.1, PS3.8 Annex E).
 

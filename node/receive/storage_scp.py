@@ -30,12 +30,13 @@ from node.receive.chunked import copy_received
 from node.receive.fast_path import FastSocket, Reception
 from node.receive.inflow import acknowledge_at_once
 from node.receive.intake import Command, Intake
-from node.receive.leftovers import Leftovers, abort_on_unreadable_messages, end_quietly
+from node.receive.leftovers import Leftovers, abort_on_unreadable_messages
 from node.receive.library import LibrarySettings
 from node.receive.self_check import unusable
 from node.receive.status import SUCCESS, Answer, Status, answer_to
 from node.receive.tls import server_context
 from node.receive.transport import Server, Terms, listening_socket, tune
+from node.receive.upper_layer import end_quietly
 
 log = structlog.get_logger()
 

@@ -22,6 +22,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 from node.receive import pdu
 from node.receive.inflow import acknowledge_at_once, set_timeouts
 from node.receive.tls import secured
+from node.receive.upper_layer import no_request_will_come
 
 log = structlog.get_logger()
 
@@ -179,8 +180,7 @@ class Server(ThreadedAssociationServer):
 
 def _on_close(event: Any) -> None:
     """A connection that ends without an association request must not keep its thread waiting for one."""
-    if event.assoc.requestor.primitive is None:
-        event.assoc.dul.to_user_queue.put(None)
+    no_request_will_come(event.assoc)
 
 
 class Connection(RequestHandler):

@@ -152,7 +152,7 @@ def test_two_recorders_of_two_journals_at_once(
             )
             for number in order
         ]
-        together.wait(10)
+        together.wait(60)
         return [record.record_batch(batch(*given[at : at + 8], after=at, journal=journal)) for at in range(0, 40, 8)]
 
     with ThreadPoolExecutor(2) as pool:
@@ -172,7 +172,7 @@ def test_two_followers_of_one_journal_record_it_once(
     together = threading.Barrier(2)
 
     def follow(_: int) -> int:
-        together.wait(10)
+        together.wait(60)
         return sum(record.record_batch(each) is not None for each in given)
 
     with ThreadPoolExecutor(2) as pool:

@@ -128,7 +128,7 @@ def test_one_uid_from_many_associations_at_once_is_new_once(catalogue: Catalogue
     together = threading.Barrier(6)
 
     def record(number: int) -> list[Recorded]:
-        together.wait(10)
+        together.wait(60)
         return [
             catalogue.record(stored(f"1.9.{instance}", clock.now(), content=f"bytes {number % 2}"))
             for instance in range(5)

@@ -87,7 +87,7 @@ def test_no_two_claimers_get_the_same_job(queue: JobQueue) -> None:
     together = threading.Barrier(4)
 
     def worker(name: str) -> list[int]:
-        together.wait(10)
+        together.wait(60)
         mine = []
         while (job := queue.claim(name, LEASE_S)) is not None:
             mine.append(job.id)

@@ -100,7 +100,7 @@ def test_no_two_senders_get_the_same_delivery(outbox: Outbox, queue: SqlJobQueue
     together = threading.Barrier(3)
 
     def sender(name: str) -> list[tuple[int, ...]]:
-        together.wait(10)
+        together.wait(60)
         groups = []
         for _ in range(40):
             claimed = outbox.claim("pacs", name, LEASE_S)

@@ -101,7 +101,7 @@ class KilledSite(Site):
                 os.kill(pid, signal.SIGKILL)
         if self.process is not None and self.process.pid in victims:
             # Dying takes a moment, in which it would still pass for a node that serves.
-            self.process.wait(10)
+            self.process.wait(60)
         return bool(victims)
 
     def tend(self) -> None:

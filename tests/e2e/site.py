@@ -98,6 +98,25 @@ port = {self.web_port}
         """The log's lines; one that is no JSON object fails the test."""
         return [json.loads(line) for line in list(self._lines) if line.strip()]
 
+    def when_well(self) -> dict[str, Any]:
+        """``ainode status``, as soon as nothing is wrong: on a busy machine a heartbeat may be late.
+
+        Raises:
+            AssertionError: something stays wrong.
+        """
+        document: dict[str, Any] = {}
+
+        def is_well() -> bool:
+            document.clear()
+            document.update(self.json("status"))
+            return document["state"] == "ok"
+
+        try:
+            wait_for(is_well, "the status is ok", timeout_s=60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {document['reasons']}") from None
+        return document
+
     def forget_log(self) -> None:
         """Before another start, so that an old ``ready`` is not taken for the new one."""
         self._lines.clear()

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
+from node.deliver.association import ClosingEntity
 from tests.e2e.processes import children, command_line
 from tests.e2e.site import Site
 from tests.waiting import wait_for
@@ -36,7 +36,7 @@ def roles_of(site: Site) -> dict[int, str]:
 
 def echoes(site: Site) -> bool:
     """Whether a C-ECHO is answered."""
-    client = AE(ae_title="ECHO")
+    client = ClosingEntity(ae_title="ECHO")
     client.add_requested_context(Verification)
     association = client.associate("127.0.0.1", site.port, ae_title="AINODE")
     if not association.is_established:
@@ -48,8 +48,7 @@ def echoes(site: Site) -> bool:
 
 def test_every_role_has_its_processes(site: Site) -> None:
     assert sorted(roles_of(site).values()) == ["deliver", "receive", "receive", "record", "timers", "web", "work"]
-    document = site.json("status")
-    assert document["state"] == "ok", document["reasons"]
+    document = site.when_well()
     assert document["roles"]["receive"]["processes"] == 2
     assert document["roles"]["record"]["waiting"] == 0
     assert document["devices"]
@@ -69,9 +68,10 @@ def test_health_readiness_and_metrics(site: Site) -> None:
 def test_a_killed_receiver_comes_back_and_the_port_never_closes(site: Site) -> None:
     before = {pid for pid, role in roles_of(site).items() if role == "receive"}
     os.kill(min(before), signal.SIGKILL)
+    wait_for(lambda: not command_line(min(before)), "it is dead, and takes no connection with it")
     assert echoes(site), "the other receiver answers"
     wait_for(lambda: len({pid for pid, role in roles_of(site).items() if role == "receive"} - before) == 1, "restarted")
-    assert any(record.get("event") == "process died" for record in site.records())
+    wait_for(lambda: any(record.get("event") == "process died" for record in site.records()), "the log says so")
 
 
 def test_sigterm_ends_everything_with_0(site: Site) -> None:

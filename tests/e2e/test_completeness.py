@@ -10,11 +10,11 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
-from pynetdicom import AE
 from pynetdicom.association import Association
 
 from node.app.clock import SystemClock
 from node.database.engine import make_engine
+from node.deliver.association import ClosingEntity
 from node.domain.identity import derive_uid
 from node.domain.study import CloseReason
 from node.errors import NotFound
@@ -112,7 +112,7 @@ def closed(site: Site, study: str, revision: int = 1) -> dict[str, Any]:
 
 
 def associated(site: Site) -> Association:
-    entity = AE("SCANNER")
+    entity = ClosingEntity("SCANNER")
     entity.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
     association = entity.associate("127.0.0.1", site.port, ae_title="AINODE")
     assert association.is_established

@@ -39,6 +39,17 @@ def study(site: Site, uid: str) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
+def wait_for_all(site: Site, sent: Path) -> None:
+    """Until the study has every image; their rows come in batches, so the first ones are seen before the last."""
+
+    def recorded() -> int:
+        found = study(site, study_of(sent))
+        return 0 if found is None else int(found["instances"])
+
+    wait_for(lambda: recorded() >= len(dicom_files(sent)), "every image has its row")
+    assert recorded() == len(dicom_files(sent))
+
+
 def events(site: Site, name: str) -> list[dict[str, Any]]:
     return [record for record in site.records() if record.get("event") == name]
 
@@ -70,8 +81,7 @@ def test_a_killed_recorder_goes_on_where_it_was(site: Site, tmp_path: Path) -> N
     storescu(site, sent)
     wait_for(lambda: recorder_of(site) not in (0, first), "another recorder")
     wait_for(lambda: len(events(site, "store.reconciled")) == 2, "reconciled after its start")
-    found = wait_for(lambda: study(site, study_of(sent)), "the study")
-    assert found["instances"] == len(dicom_files(sent))
+    wait_for_all(site, sent)
     assert events(site, "store.reconciled")[-1]["missing"] == 0
 
 
@@ -89,8 +99,7 @@ def test_while_the_recorder_hangs_images_are_taken_and_no_series_is_closed(site:
     (line,) = wait_for(lambda: events(site, "store.reconciled"), "reconciled after the next start")
     assert line["recorded"] > len(dicom_files(sent)), "the end of the association too"
     assert line["missing"] == 0
-    found = wait_for(lambda: study(site, study_of(sent)), "the study")
-    assert found["instances"] == len(dicom_files(sent))
+    wait_for_all(site, sent)
     jobs = wait_for(lambda: site.json("queue", "list", "--study", study_of(sent))["jobs"], "its job")
     assert [job["attempt"] for job in jobs] == [0], "judged once, when all of it had its rows"
 

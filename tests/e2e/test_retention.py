@@ -75,6 +75,7 @@ def test_what_is_finished_goes_and_what_is_not_stays(site: Site, held: HeldModel
     lying = _places(site)
     assert lying
     unwanted = send_unwanted(site, "unwanted")
+    wait_for(lambda: unwanted in studies(site), "it has its rows")
     wait_for(lambda: unwanted not in studies(site), "a finished study is gone", timeout_s=90)
     assert study in studies(site)
     shown = site.json("studies", "show", study)

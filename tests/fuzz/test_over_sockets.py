@@ -17,6 +17,7 @@ import structlog
 from node.config import ReceiveSection
 from node.receive.status import Status
 from tests.fuzz.test_command_sets import mutated
+from tests.fuzz.watching import anonymous_kib
 from tests.integration.raw_scu import ASSOCIATE_AC, IMPLICIT_VR, MR_STORAGE, RawScu, associate_request
 from tests.integration.receiving import Site, data_set_of, serving
 from tests.objects import data_set, part10
@@ -37,11 +38,6 @@ def quiet() -> Iterator[None]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()
-
-
-def anonymous_kib() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("RssAnon:")))
 
 
 def damaged(chance: random.Random) -> tuple[bytes, bytes]:

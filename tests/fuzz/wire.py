@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
-from pynetdicom.fsm import InvalidEventError
+from pynetdicom.fsm import InvalidEventError, StateMachine
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
@@ -31,6 +31,7 @@ from node.receive.part10 import data_set_offset
 from node.receive.status import answer_to
 from node.receive.storage_scp import _status
 from node.receive.transport import _reader
+from node.receive.upper_layer import end_quietly
 
 CONTEXTS = {1: ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.1.2.1"), 3: ("1.2.840.10008.1.1", "1.2.840.10008.1.2")}
 A_ABORT = 7
@@ -71,13 +72,13 @@ class Connection:
         pass
 
 
-class _AlwaysReady(AssociationSocket):
+class AlwaysReady(AssociationSocket):
     @property
     def ready(self) -> bool:
         return self.socket is not None and self._is_connected
 
 
-class _Fast(FastSocket, _AlwaysReady):
+class AlwaysReadyFast(FastSocket, AlwaysReady):
     pass
 
 
@@ -121,7 +122,7 @@ def one_fragment_each(stream: bytes) -> bytes:
     while at + pdu.HEADER_LENGTH <= len(stream):
         kind, length = pdu.header(stream, at)
         begin, end = at + pdu.HEADER_LENGTH, at + pdu.HEADER_LENGTH + length
-        if kind != pdu.P_DATA or end > len(stream) or not pdu.is_well_formed(stream, begin, end):
+        if kind != pdu.P_DATA or not length or end > len(stream) or not pdu.is_well_formed(stream, begin, end):
             sent += stream[at:end]
         else:
             for *_, first, until in pdu.fragments(stream, begin, end):
@@ -176,7 +177,8 @@ def run(stream: bytes, pieces: Sequence[int], *, fast: bool) -> Outcome:
 def _acts(dul: DULServiceProvider, event: str) -> bool:
     """Whether the state machine knows the event in its state; in a thread of its own it would die of it."""
     try:
-        dul.state_machine.do_action(event)
+        # Not that of the instance, which ends the connection instead: both paths shall end in the same state.
+        StateMachine.do_action(dul.state_machine, event)
     except InvalidEventError:
         return False
     return True
@@ -194,7 +196,7 @@ def _established(connection: Connection) -> Association:
     association = Association(AE(), "acceptor")
     association.requestor.maximum_length = 16382
     association.requestor.address_info = AddressInformation("127.0.0.1", 11112)
-    association.set_socket(_AlwaysReady(association, client_socket=connection))  # type: ignore[arg-type]
+    association.set_socket(AlwaysReady(association, client_socket=connection))  # type: ignore[arg-type]
     association.dul.event_queue.get()
     association.dul.state_machine.current_state = "Sta6"
     association.is_established = True
@@ -209,6 +211,7 @@ def _established(connection: Connection) -> Association:
 
 def _bind(association: Association, site: _Site) -> None:
     abort_on_unreadable_messages(association)
+    end_quietly(association)
     association.bind(evt.EVT_C_STORE, site.on_store)
     association.bind(evt.EVT_C_ECHO, lambda event: 0)
     association.bind(evt.EVT_DIMSE_RECV, site.on_message)
@@ -220,7 +223,7 @@ def _make_socket(association: Association, connection: Connection, site: _Site |
         wrapped.recv = _reader(connection)  # type: ignore[arg-type]
         return
     FastSocket.adopt(association, Reception(site.begin, site.finish, answer_to), 30.0)
-    wrapped.__class__ = _Fast
+    wrapped.__class__ = AlwaysReadyFast
 
 
 class _Site:

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
 
-from node.deliver.association import Peer
+from node.deliver.association import QUICK, Peer
 from node.deliver.commitment import parse_report
 from node.deliver.sender import Sender, SenderSettings, serve
 from node.deliver.storage_scu import DimseDestination
@@ -81,7 +81,8 @@ def report_receiver(apply: Callable[[CommitmentReport], object]) -> Iterator[int
 
     entity = AE(ae_title=NODE_AE_TITLE)
     entity.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
-    server: Any = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, on_report)])
+    handlers = [*QUICK, (evt.EVT_N_EVENT_REPORT, on_report)]
+    server: Any = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     try:
         yield server.server_address[1]
     finally:

@@ -126,7 +126,7 @@ class Site:
 
     def assert_tidy(self) -> None:
         """Nothing under way is left, and nothing lies in the data folder but the objects that are recorded."""
-        wait_for(lambda: not self.is_under_way(), "nothing is under way", timeout_s=10.0)
+        wait_for(lambda: not self.is_under_way(), "nothing is under way", timeout_s=60.0)
         keys = {stored.storage_key for stored in self.catalogue.stored()}
         files = {path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()}
         if self.kind == "files":

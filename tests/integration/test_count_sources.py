@@ -21,7 +21,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     Verification,
 )
 
-from node.deliver.association import Peer
+from node.deliver.association import QUICK, Peer
 from node.deliver.find import FindSource, number_in, text_in
 from node.demo.pacs import EmbeddedPacs
 from node.domain.completeness import InstanceCount
@@ -45,7 +45,7 @@ def archive(on_find: Callable[[evt.Event], Answers], offered: str = "") -> Itera
     """A Query/Retrieve SCP that answers as the test says; its port."""
     entity = AE("ARCHIVE")
     entity.add_supported_context(offered or StudyRootQueryRetrieveInformationModelFind)
-    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, on_find)])
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[*QUICK, (evt.EVT_C_FIND, on_find)])
     assert server is not None
     try:
         yield server.server_address[1]
@@ -211,7 +211,7 @@ def test_a_peer_without_queries_and_one_that_rejects() -> None:
     entity = AE("ARCHIVE")
     entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
     entity.require_called_aet = True
-    server = entity.start_server(("127.0.0.1", 0), block=False)
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=QUICK)
     assert server is not None
     try:
         assert isinstance(raised(source(server.server_address[1], ae_title="OTHER")), AssociationRejected)

@@ -206,7 +206,7 @@ def test_a_dead_destination_does_not_delay_the_live_one(desk: Desk, pacs: Faulty
     for number in range(5):
         desk.add(data_set(SEG, number), "dead", "live", job_id=number)
     with blackhole() as hole:
-        lost = desk.destination(free_port() if dead == "closed port" else hole, name="dead", timeout_s=3.0)
+        lost = desk.destination(free_port() if dead == "closed port" else hole, name="dead", timeout_s=6.0)
         live = desk.destination(pacs.port, name="live", commits=True)
         with desk.serving(desk.sender(lost), desk.sender(live)):
             wait_for(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
 
 from node.deliver import association
 from node.deliver.association import Peer, opened
 from node.deliver.negotiation import Syntax
 from tests.fakes.peer_pacs import FaultyPacs
 from tests.peers import REPOSITORY
+from tests.waiting import wait_for
 
+LOOPBACK = "127.0.0.1"
 VERIFICATION = Syntax("1.2.840.10008.1.1", "1.2.840.10008.1.2")
 
 
@@ -37,6 +45,23 @@ def test_every_association_has_no_delay_and_acknowledges(tmp_path: Path, monkeyp
         before = len(armed)
         assert link.send_c_echo().Status == 0
         assert len(armed) >= before + 2, "after what was sent, and after what came"
+
+
+def test_an_accepted_socket_is_closed_when_its_peer_has_gone() -> None:
+    """Left to the garbage collector it would be a warning in whatever runs then."""
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        peer = socket.create_connection(listening.getsockname())
+        connection, _ = listening.accept()
+    accepted = Association(AE(), "acceptor")
+    accepted.set_socket(AssociationSocket(accepted, client_socket=connection))
+    (on_open,) = [handler for event, handler in association.QUICK if event is evt.EVT_CONN_OPEN]
+    on_open(SimpleNamespace(assoc=accepted))
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it resets
+    peer.close()
+    wait_for(lambda: select.select([connection], [], [], 1.0)[0], "the peer has gone")
+    assert accepted.dul.socket is not None
+    accepted.dul.socket.close()
+    assert connection.fileno() < 0
 
 
 def test_there_is_one_place_that_opens_associations() -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
-from pynetdicom import AE, _config, build_role
+from pynetdicom import _config, build_role
 from pynetdicom.sop_class import MRImageStorage, StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
 from node.config import AllowedPeer, ReceiveSection
+from node.deliver.association import ClosingEntity
 from node.domain.delivery import CommitmentReport
 from node.receive.intake import Intake
 from node.receive.recording import RecordNow
@@ -253,7 +254,7 @@ def test_a_query_is_no_service_of_ours(serve: Serve, tmp_path: Path) -> None:
 @pytest.mark.parametrize("with_role", [True, False])
 def test_a_commitment_report_on_an_association_of_the_pacs(serve: Serve, tmp_path: Path, with_role: bool) -> None:
     with serve(tmp_path) as site:
-        pacs = AE(ae_title="PACS")
+        pacs = ClosingEntity(ae_title="PACS")
         pacs.add_requested_context(StorageCommitmentPushModel)
         pacs.add_requested_context(Verification)
         roles = [build_role(StorageCommitmentPushModel, scp_role=True)] if with_role else []

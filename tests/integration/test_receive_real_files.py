@@ -10,9 +10,9 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom.uid import UID
-from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_STORE
 
+from node.deliver.association import ClosingEntity
 from node.domain.study import StoredInstance
 from node.ports import View
 from node.receive import header
@@ -158,7 +158,7 @@ def test_syntaxes_that_nobody_here_can_decode(site: Site, transfer_syntax: str) 
 
 def _send_as_it_is(site: Site, path: Path) -> int:
     header = pydicom.dcmread(path, stop_before_pixels=True)
-    scu = AE(ae_title="SCU")
+    scu = ClosingEntity(ae_title="SCU")
     scu.add_requested_context(header.SOPClassUID, header.file_meta.TransferSyntaxUID)
     association = scu.associate(*site.address, ae_title=AE_TITLE)
     assert association.is_established

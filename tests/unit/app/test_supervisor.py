@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -61,7 +62,7 @@ class Running:
 
     def end(self) -> bool | None:
         self.stop.set()
-        self.thread.join(30)
+        self.thread.join(90)
         assert not self.thread.is_alive()
         return self.clean
 
@@ -77,7 +78,7 @@ def is_alive(pid: int) -> bool:
 def test_ready_is_announced_once_every_process_serves(tmp_path: Path) -> None:
     running = Running(tmp_path, ["a", "b"])
     try:
-        assert running.announced.wait(20)
+        assert running.announced.wait(90)
         assert len(running.pids("a")) == len(running.pids("b")) == 1
     finally:
         assert running.end() is True
@@ -88,7 +89,7 @@ def test_ready_is_announced_once_every_process_serves(tmp_path: Path) -> None:
 def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
     running = Running(tmp_path, ["a"])
     try:
-        assert running.announced.wait(20)
+        assert running.announced.wait(90)
         os.kill(running.pids("a")[0], signal.SIGKILL)
         wait_for(lambda: len(running.pids("a")) == 2, "a second process")
         assert running.exits == ["a"]
@@ -99,7 +100,7 @@ def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
 def test_a_process_that_does_not_drain_is_killed_and_said(tmp_path: Path) -> None:
     deaf = SERVING.replace("lambda *_: os._exit(0)", "signal.SIG_IGN")
     running = Running(tmp_path, ["a"], deaf, drain_s=0.3)
-    assert running.announced.wait(20)
+    assert running.announced.wait(90)
     assert running.end() is False
     assert not is_alive(running.pids("a")[0])
 
@@ -138,10 +139,21 @@ def test_what_never_serves_long_is_restarted_more_and_more_slowly(tmp_path: Path
     with capture_logs() as records:
         running = Running(tmp_path, ["a"], dying)
         try:
-            wait_for(lambda: len(running.exits) == 3, "three short lives")
+            wait_for(lambda: len(running.exits) >= 3, "three short lives")
         finally:
             running.end()
-    assert pauses(records) == [0.5, 1.0, 2.0]
+    assert pauses(records)[:3] == [0.5, 1.0, 2.0]
+
+
+def open_files() -> set[tuple[str, str]]:
+    """The descriptors of this process, and what they stand for."""
+    found = set()
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the folder that is being listed
+            target = str(path.readlink())
+            if not target.endswith("/fd"):
+                found.add((path.name, target))
+    return found
 
 
 def test_one_that_cannot_be_started_is_tried_again_and_the_others_serve(tmp_path: Path) -> None:
@@ -152,7 +164,7 @@ def test_one_that_cannot_be_started_is_tried_again_and_the_others_serve(tmp_path
     stop = threading.Event()
     specs = [RoleProcess(name, "work") for name in ("absent", "a")]
     supervisor = Supervisor(specs, command, lambda _: None, lambda: None)
-    open_before = len(list(Path("/proc/self/fd").iterdir()))
+    open_before = open_files()
     with capture_logs() as records:
         thread = threading.Thread(target=supervisor.run, args=(stop,))
         thread.start()
@@ -161,9 +173,10 @@ def test_one_that_cannot_be_started_is_tried_again_and_the_others_serve(tmp_path
             wait_for(lambda: sum(one["event"] == "process not started" for one in records) == 2, "it is tried again")
         finally:
             stop.set()
-            thread.join(30)
+            thread.join(90)
     assert not thread.is_alive()
-    assert len(list(Path("/proc/self/fd").iterdir())) == open_before
+    # What other tests left to the garbage collector may be closed meanwhile.
+    assert open_files() <= open_before
 
 
 def test_the_pause_has_a_limit() -> None:

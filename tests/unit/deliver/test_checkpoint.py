@@ -40,7 +40,7 @@ def test_nothing_is_taken_while_the_gate_is_closed() -> None:
         reactor.checkpoint.set()
         time.sleep(0.0002 * (number % 2))
     reactor.over = True
-    reactor.join(10.0)
+    reactor.join(60.0)
     assert reactor.taken == 0
 
 
@@ -48,7 +48,7 @@ def test_a_thread_that_has_ended_keeps_nobody_waiting() -> None:
     reactor = Reactor()
     reactor.over = True
     reactor.start()
-    reactor.join(10.0)
+    reactor.join(60.0)
     reactor.checkpoint.clear()
 
 
@@ -72,7 +72,7 @@ def test_the_reactor_itself_closes_the_gate() -> None:
     reactor = threading.Thread(target=close)
     gates.append(Checkpoint(reactor))
     reactor.start()
-    reactor.join(10.0)
+    reactor.join(60.0)
     assert closed.is_set()
 
 
@@ -82,7 +82,7 @@ def test_it_goes_on_when_the_gate_opens() -> None:
     reactor.checkpoint.clear()
     reactor.box.append(1)
     reactor.checkpoint.set()
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 60.0
     while reactor.taken == 0:
         assert time.monotonic() < deadline
         time.sleep(0.001)
