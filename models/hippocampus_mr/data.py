@@ -8,15 +8,21 @@ import hashlib
 import json
 import logging
 import random
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from nibabel.nifti1 import Nifti1Image
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from models.hippocampus_mr import grid
 from models.hippocampus_mr.network import DIVISOR
+from models.kit.cases import Problem
+from node.errors import AinodeError
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +33,11 @@ FOLD_COUNT = 5
 FOLD_SEED = 0
 # NIfTI world axes are RAS, ours are LPS.
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# What reading a case may end in.
+UNREADABLE = (
+    *(AinodeError, OSError, EOFError, ValueError, zlib.error),
+    *(ImageFileError, HeaderDataError, WrapStructError),
+)
 
 
 @dataclass(frozen=True)
@@ -82,13 +93,19 @@ def split(fold: int, validation: int) -> tuple[list[str], list[str], list[str]]:
 
 
 def read_raw(data: Path, case: str) -> RawCase:
-    """Read one case as the faithful DICOM volume of the same anatomy: [k, r, c] = [z, y, x] with an LPS affine."""
+    """Read one case as the faithful DICOM volume of the same anatomy: [k, r, c] = [z, y, x] with an LPS affine.
+
+    Raises:
+        UNREADABLE: one of these, where a file is absent, cut off, corrupt, empty, or of another grid.
+    """
     image = Nifti1Image.from_filename(data / "images" / f"{case}.nii.gz")
     labels = Nifti1Image.from_filename(data / "labels" / f"{case}.nii.gz")
     array = np.asanyarray(image.dataobj, dtype=np.float32)
     mask = np.asanyarray(labels.dataobj).astype(np.uint8)
     if array.ndim != 3 or array.shape != mask.shape:
-        raise ValueError(f"{case}: image {array.shape} and labels {mask.shape} are not one 3D grid")
+        raise ValueError(f"image {array.shape} and labels {mask.shape} are not one 3D grid")
+    if not np.isfinite(array).all() or float(array.min()) == float(array.max()):
+        raise ValueError("an image without contrast, or with values that are not finite")
     affine = RAS_TO_LPS @ np.asarray(image.affine, dtype=np.float64)
     reverse = np.eye(4)[[2, 1, 0, 3]]
     return RawCase(case, array.transpose(2, 1, 0), mask.transpose(2, 1, 0), affine @ reverse)
@@ -100,28 +117,45 @@ def read_case(data: Path, case: str) -> Case:
     depth, rows, columns = raw.array.shape
     plan = grid.training_grid((depth, rows, columns), raw.affine, DIVISOR)
     if plan.shape != plan.turned_shape:
-        raise ValueError(f"{case}: training expects 1 mm voxels")
+        raise ValueError("training expects 1 mm voxels")
     image = grid.normalise(grid.turn(raw.array, plan))
     labels = grid.turn(raw.labels.astype(np.float32), plan).astype(np.uint8)
     return Case(case, np.ascontiguousarray(image), np.ascontiguousarray(labels))
 
 
-def read_cases(data: Path, ids: list[str], cache: Path) -> list[Case]:
-    """Read cases through a cache folder of decoded arrays (one .npz per case, keyed by the source files' bytes)."""
+def read_cases(data: Path, ids: list[str], cache: Path) -> tuple[list[Case], list[Problem]]:
+    """Read cases through a cache folder of decoded arrays (one .npz per case, keyed by the source files' bytes).
+
+    What cannot be read is passed over, and listed with its reason.
+    """
     cache.mkdir(parents=True, exist_ok=True)
-    cases = []
+    cases: list[Case] = []
+    problems: list[Problem] = []
     for case in ids:
-        key = hashlib.sha256()
-        key.update(Path(grid.__file__).read_bytes())
-        for kind in ("images", "labels"):
-            key.update((data / kind / f"{case}.nii.gz").read_bytes())
-        file = cache / f"{case}-{key.hexdigest()[:16]}.npz"
-        if not file.exists():
-            decoded = read_case(data, case)
-            partial = file.with_suffix(".partial.npz")
-            np.savez(partial, image=decoded.image, labels=decoded.labels)
-            partial.replace(file)
-        with np.load(file) as arrays:
-            cases.append(Case(case, arrays["image"], arrays["labels"]))
-    logger.info("%d cases ready", len(cases))
-    return cases
+        try:
+            cases.append(_through_cache(data, case, cache))
+        except UNREADABLE as error:
+            problems.append(problem_of(case, error))
+    logger.info("%d cases ready, %d passed over", len(cases), len(problems))
+    return cases, problems
+
+
+def problem_of(case: str, error: Exception) -> Problem:
+    """Why a case is passed over."""
+    logger.warning("%s: passed over, %s: %s", case, type(error).__name__, error)
+    return Problem(case, f"{type(error).__name__}: {error}")
+
+
+def _through_cache(data: Path, case: str, cache: Path) -> Case:
+    key = hashlib.sha256()
+    key.update(Path(grid.__file__).read_bytes())
+    for kind in ("images", "labels"):
+        key.update((data / kind / f"{case}.nii.gz").read_bytes())
+    file = cache / f"{case}-{key.hexdigest()[:16]}.npz"
+    if not file.exists():
+        decoded = read_case(data, case)
+        partial = file.with_suffix(".partial.npz")
+        np.savez(partial, image=decoded.image, labels=decoded.labels)
+        partial.replace(file)
+    with np.load(file) as arrays:
+        return Case(case, arrays["image"], arrays["labels"])

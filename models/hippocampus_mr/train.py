@@ -219,7 +219,9 @@ def run(
     training, validation, test = data.split(settings.fold, settings.validation)
     if settings.limit:
         training, validation, test = training[: settings.limit], validation[: settings.limit], test[: settings.limit]
-    cases = data.read_cases(data_folder, training, out / "cache")
+    cases, problems = data.read_cases(data_folder, training, out / "cache")
+    if not cases:
+        raise ValueError(f"none of {len(training)} training cases could be read")
     state = new_state(settings, device)
     if start:
         for part in (state.network, state.average):
@@ -242,7 +244,8 @@ def run(
     metrics: dict[str, object] = {
         "settings": asdict(settings),
         "losses": state.losses,
-        "training_cases": len(training),
+        "training_cases": len(cases),
+        "problems": [asdict(one) for one in problems],
         "training_s": round(time.monotonic() - started),
         "device": device.type,
         "torch": torch.__version__,

@@ -8,9 +8,11 @@ needs them, never on a node.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -18,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from models.kit.cases import Problem
 from models.kit.task import Task, load_task
 from node.errors import KitRefused, LibraryMissing, NotFound, WeightsDigestMismatch
 
@@ -46,11 +49,15 @@ class Where:
 
         Raises:
             KitRefused: there are none.
+            WeightsDigestMismatch: the package's own are not those that its ``model.toml`` declares.
         """
-        files = [self.weights] if self.weights else [self.out / WEIGHTS, _folder(self.package) / WEIGHTS]
+        own = _folder(self.package) / WEIGHTS
+        files = [self.weights] if self.weights else [self.out / WEIGHTS, own]
         found = next((file for file in files if file.is_file()), None)
         if found is None:
             raise KitRefused(f"{self.package} has no weights yet: ainode models train {self.package}")
+        if self.weights is None and found == own:
+            _require_declared(own)
         return found
 
 
@@ -122,16 +129,24 @@ def similar(where: Where, image: Path, count: int = 5) -> dict[str, Any]:
 
     weights, device = where.weights_file(), str(_torch_device(where.device))
     file = where.out / INDEX
+    unread: Sequence[Problem] = ()
     with _named_errors():
         try:
             index = load_index(file, weights)
         except (OSError, WeightsDigestMismatch):
             cases = limited(prepared_in(task, where.data, where.out).part("train"), where.limit)
-            index, _ = build_index(task, weights, cases, device)
+            index, unread = build_index(task, weights, cases, device)
             save_index(index, file)
         found = run(task, weights, index, image, count, device=device)
     rows = [{"case": one.id, "class": one.class_name, "cosine": round(one.cosine, 4)} for one in found]
-    return {"model": where.package, "weights": str(weights), "image": str(image), "similar": rows}
+    return {
+        "model": where.package,
+        "weights": str(weights),
+        "image": str(image),
+        "similar": rows,
+        # Of an index that was made now; what an older one lacks was told then.
+        "problems": [{"path": one.path, "reason": one.reason} for one in unread],
+    }
 
 
 def tune(where: Where, trials: int = 20, folds: int = 3, epochs: int = 0) -> dict[str, Any]:
@@ -171,6 +186,16 @@ def _folder(package: str) -> Path:
     if not package.isidentifier() or package == "kit" or not (folder / "__init__.py").is_file():
         raise NotFound(f"there is no built-in package {package}", model=package)
     return folder
+
+
+def _require_declared(weights: Path) -> None:
+    """A node refuses other weights than the declared ones; what the kit says of a package shall be of the same ones."""
+    wanted = tomllib.loads(weights.with_name("model.toml").read_text(encoding="utf-8"))["weights"]["sha256"]
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if digest != wanted:
+        raise WeightsDigestMismatch(
+            f"the weights of {weights.parent.name} are not those of its model.toml", found=digest, wanted=wanted
+        )
 
 
 def _require_libraries() -> None:

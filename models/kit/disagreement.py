@@ -10,6 +10,7 @@ from math import nan
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.metrics import roc_auc_score
 
@@ -53,10 +54,15 @@ def votes(
         except UNREADABLE as error:
             problems.append(Problem(case.id, f"{type(error).__name__}: {error}"))
             continue
-        with torch.inference_mode():
-            vote = Vote(network.vote(inputs.to(device)).each.cpu())
-        found.append(_of_picture(case, vote) if vote.each.ndim == 3 else _of_mask(case, vote))
+        found.append(vote_of(network, case, inputs.to(device)))
     return tuple(found), tuple(problems)
+
+
+def vote_of(ensemble: Ensemble, case: Case, inputs: torch.Tensor) -> CaseVote:
+    """What the members and views of ``ensemble`` say of one case; ``inputs`` (1, channels, rows, columns)."""
+    with torch.inference_mode():
+        vote = Vote(ensemble.vote(inputs).each.cpu())
+    return _of_picture(case, vote) if vote.each.ndim == 3 else _of_mask(case, vote)
 
 
 def write_votes(task: Task, found: Sequence[CaseVote], file: Path) -> None:
@@ -71,13 +77,18 @@ def write_votes(task: Task, found: Sequence[CaseVote], file: Path) -> None:
             lines.writerow([vote.case.id, task.classes[vote.case.label], *(f"{figure:.6f}" for figure in figures)])
 
 
+def errors(found: Sequence[CaseVote]) -> npt.NDArray[np.bool_]:
+    """Of a classifier, whether the most probable class is a wrong one, (N,)."""
+    return np.array([int(np.argmax(vote.probabilities)) != vote.case.label for vote in found], dtype=np.bool_)
+
+
 def error_auc(found: Sequence[CaseVote], samples: int = SAMPLES, seed: int = 0) -> Estimate:
     """How well disagreement tells wrong answers of a classifier from right ones (ROC AUC, 0.5 is chance).
 
     Not defined (NaN) where all answers are right, or all wrong. The interval is by bootstrap over groups.
     """
     doubt = np.array([vote.mutual_information for vote in found])
-    wrong = np.array([int(np.argmax(vote.probabilities)) != vote.case.label for vote in found])
+    wrong = errors(found)
 
     def measure(picked: Indices) -> dict[str, float]:
         chosen = wrong[picked]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,23 +20,9 @@ from torch.nn import functional
 
 from models.kit.explain.heat_map import heat_map
 from models.kit.trained import embedding, with_weights
+from models.kit.views import View, turned, turned_back
 
-View = Literal["identity", "flip_columns", "flip_rows", "rotate_90", "rotate_180", "rotate_270"]
-
-# Quarter turns and mirrored axes of the last two axes, rows and columns.
-TURNS: dict[str, int] = {"rotate_90": 1, "rotate_180": 2, "rotate_270": 3}
-FLIPS: dict[str, tuple[int, ...]] = {"identity": (), "flip_columns": (-1,), "flip_rows": (-2,)}
 SMALLEST_PROBABILITY = 1e-7
-
-
-def turned(x: Tensor, view: View) -> Tensor:
-    """The view of (..., rows, columns)."""
-    return torch.rot90(x, TURNS[view], (-2, -1)) if view in TURNS else torch.flip(x, FLIPS[view])
-
-
-def turned_back(x: Tensor, view: View) -> Tensor:
-    """The inverse of ``turned``."""
-    return torch.rot90(x, -TURNS[view], (-2, -1)) if view in TURNS else torch.flip(x, FLIPS[view])
 
 
 @dataclass(frozen=True, slots=True)

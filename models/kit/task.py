@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,10 @@ from torch import nn
 
 from models.kit.cases import Case, Listing
 from models.kit.space import Space
+from models.kit.views import View
 
 Array = npt.NDArray[np.float32]
+Further = Callable[[Any, Any], tuple[dict[str, Any], tuple[Any, ...]]]
 Augment = Callable[[torch.Tensor, torch.Tensor | None, torch.Generator], tuple[torch.Tensor, torch.Tensor | None]]
 
 
@@ -74,6 +76,11 @@ class Task:
             unseen whatever becomes of the dealing; groups that it does not know are dealt. ``None``: all are dealt.
         score: of a segmentation, how surely an image has anything positive, 0..1, by its probabilities (classes, rows,
             columns); ``None``: the kit's own (``models.kit.evaluation.predictions.image_score``).
+        views: of an image that leave its truth as it is. An evaluation looks at how far they change the answer of a
+            network that is no ensemble; with one view there is nothing to compare.
+        further: what only this package measures: (``evaluation.run.Run``, the network's ``evaluation.classification.
+            Classification`` or ``evaluation.outlining.Segmentation``) to a part of ``metrics.json`` and sections of the
+            report, whose tables stand in the card's, too.
         required_sensitivity: the operating point is the most specific one with this sensitivity on the validation
             cases; ``None``: the largest Youden index.
     """
@@ -93,6 +100,8 @@ class Task:
     split: Path | None = None
     space: Space = field(default_factory=Space)
     score: Callable[[Array], float] | None = None
+    views: tuple[View, ...] = ("identity", "flip_columns")
+    further: Further | None = None
     required_sensitivity: float | None = None
 
 

@@ -72,7 +72,7 @@ def tune(task: Task, data: Path, out: Path, plan: Plan, device: torch.device, li
     _check(task, plan.space)
     prepared = prepared_in(task, data, out)
     cases = limited([*prepared.part("train"), *prepared.part("validation")], limit)
-    samples, _ = read_samples(task, cases)
+    samples, unread = read_samples(task, cases)
     rounds = _rounds(cases, samples, plan)
     storage = optuna.storages.RDBStorage(f"sqlite:///{out / 'study.db'}")
     try:
@@ -83,6 +83,7 @@ def tune(task: Task, data: Path, out: Path, plan: Plan, device: torch.device, li
         if not study.get_trials(states=(TrialState.COMPLETE,)):
             raise ValueError(f"none of {plan.trials} trials came to a score")
         found = _summary(study, plan)
+        found["problems"] = [asdict(one) for one in (*prepared.listing.problems, *unread)]
     finally:
         storage.remove_session()
         storage.engine.dispose()

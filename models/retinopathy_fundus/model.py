@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from models.kit.classification import calibrated
-from models.kit.explain.heat_map import heat_map as class_map
+from models.kit.explain.input_map import input_map
 from models.kit.networks.residual import ResidualClassifier
 from models.kit.preprocess.whole_picture import Float, resized
 from models.retinopathy_fundus.input import network_input
 from node.domain.result import CodedConcept, Finding, InferenceResult, Outcome
 from node.domain.study import Picture
 
-# From validation data, which the network separates without an error: no temperature can be fitted to that.
+# From validation data, which the network separates without an error: a temperature fitted to that says little.
 THRESHOLD = 0.5
 
 # No code for it stands in PS3.16 as pydicom's dictionaries have it.
@@ -49,4 +49,4 @@ def postprocess(outputs: Tensor, picture: Picture) -> InferenceResult:
 
 def heat_map(network: nn.Module, inputs: Tensor, outputs: Tensor, picture: Picture) -> Float:
     """Where the evidence for retinopathy lies: float32 in 0..1 on the grid of ``picture``."""
-    return resized(class_map(network, inputs, class_index=1), *picture.shape).clip(0.0, 1.0)
+    return resized(input_map(network, inputs, class_index=1), *picture.shape).clip(0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Augmentation of training pictures: ``compose(rotation=10, scale=0.1, gamma=0.3, ...)`` is a ``Task.augment``."""
+"""Augmentation of pictures and volumes: ``compose(rotation=10, scale=0.1, gamma=0.3, ...)`` is a ``Task.augment``."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ STRENGTHS = (
 class Augmentation:
     """Draws a motion and a change of values for each picture; what is 0 is left out, and all 0 is the identity.
 
-    Picture (C, H, W) and mask (H, W) move together. Values are changed only in the picture, each way with the
-    probability ``chance``.
+    Picture (C, H, W) and mask (H, W), or volume (C, D, H, W) and mask (D, H, W), move together. Values are changed only
+    in the picture, each way with the probability ``chance``.
 
     Attributes:
         mirror: axes that are mirrored in half of the pictures: 0 rows (up-down), 1 columns (left-right).
-        quarter_turns: whether a turn by 0, 90, 180 or 270 degrees is drawn; wants square pictures, or a ``size``.
-        size: rows and columns of the result: a window at a random place, of the padded picture if that is smaller;
-            without it the size stays.
-        rotation: degrees, at most, either way.
+        mirror_depth: whether the slices of half of the volumes come in the other order.
+        quarter_turns: whether a turn by 0, 90, 180 or 270 degrees in the plane of rows and columns is drawn; wants
+            square pictures, or a ``size``.
+        size: rows and columns (of volumes slices before them) of the result: a window at a random place, of the padded
+            picture if that is smaller; without it the size stays.
+        rotation: degrees, at most, either way; of volumes in each of the three planes.
         scale: 0.2 draws a size between 1 / 1.2 and 1.2 of the picture's.
-        stretch: the same, for rows and columns apart.
-        shift: fraction of rows and of columns, at most, either way.
+        stretch: the same, for each axis apart.
+        shift: fraction of each axis, at most, either way.
         elastic: standard deviation of the displacement in pixels; ``elastic_cells`` knots along each axis.
         fill: what lies outside the source picture (and, likewise, its mask).
         brightness: added, in standard deviations of the picture, at most, either way.
@@ -48,8 +50,9 @@ class Augmentation:
     """
 
     mirror: tuple[int, ...] = ()
+    mirror_depth: bool = False
     quarter_turns: bool = False
-    size: tuple[int, int] | None = None
+    size: tuple[int, ...] | None = None
     rotation: float = 0.0
     scale: float = 0.0
     stretch: float = 0.0
@@ -81,7 +84,14 @@ class Augmentation:
             raise ValueError(f"a chance of {self.chance}")
 
     def __call__(self, image: Tensor, mask: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """Augmented copies of ``image`` (C, H, W) and ``mask`` (H, W); random numbers from ``generator`` alone."""
+        """Augmented copies of ``image`` (C, ...) and ``mask`` (...); random numbers from ``generator`` alone.
+
+        Raises:
+            ValueError: neither picture nor volume, a ``size`` of other axes, or a picture to be mirrored in depth.
+        """
+        axes = image.ndim - 1
+        if axes not in (2, 3) or len(self.size or image.shape[1:]) != axes or (self.mirror_depth and axes == 2):
+            raise ValueError(f"an image of shape {tuple(image.shape)} does not fit {self}")
         image, mask = self._moved(image, mask, generator)
         return self._valued(image, generator), mask
 
@@ -90,30 +100,28 @@ class Augmentation:
         return replace(self, **{name: factor * getattr(self, name) for name in STRENGTHS})
 
     def _moved(self, image: Tensor, mask: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        mirror = tuple(axis for axis in self.mirror if _happens(0.5, generator))
+        axes = image.ndim - 1
+        # Rows and columns are the last two axes.
+        wanted = [0] * self.mirror_depth + [axis + axes - 2 for axis in self.mirror]
+        mirror = tuple(axis for axis in wanted if _happens(0.5, generator))
         quarters = int(torch.randint(4, (), generator=generator)) if self.quarter_turns else 0
         image, mask = geometry.turned(image, mask, mirror, quarters)
-        size = self.size or (image.shape[1], image.shape[2])
+        size = self.size or tuple(image.shape[1:])
         image, mask = geometry.padded(image, mask, size, self.fill)
-        offset = (
-            int(torch.randint(image.shape[1] - size[0] + 1, (), generator=generator)),
-            int(torch.randint(image.shape[2] - size[1] + 1, (), generator=generator)),
-        )
+        room = [whole - part for whole, part in zip(image.shape[1:], size, strict=True)]
+        offset = [int(torch.randint(one + 1, (), generator=generator)) for one in room]
         if not any((self.rotation, self.scale, self.stretch, self.shift, self.elastic)):
             return geometry.cut(image, mask, offset, size)
         where = geometry.positions(offset, size, *self._motion(size, generator))
         return geometry.sampled(image, mask, where, self.fill)
 
     def _motion(
-        self, size: tuple[int, int], generator: torch.Generator
-    ) -> tuple[Tensor, tuple[float, float], Tensor | None]:
-        degrees = uniform(-self.rotation, self.rotation, generator)
-        both = _factor(self.scale, generator)
-        scale = (both * _factor(self.stretch, generator), both * _factor(self.stretch, generator))
-        shift = (
-            uniform(-self.shift, self.shift, generator) * size[0],
-            uniform(-self.shift, self.shift, generator) * size[1],
-        )
+        self, size: tuple[int, ...], generator: torch.Generator
+    ) -> tuple[Tensor, tuple[float, ...], Tensor | None]:
+        degrees = [uniform(-self.rotation, self.rotation, generator) for _ in range(1 if len(size) == 2 else 3)]
+        whole = _factor(self.scale, generator)
+        scale = tuple(whole * _factor(self.stretch, generator) for _ in size)
+        shift = tuple(uniform(-self.shift, self.shift, generator) * length for length in size)
         field = None
         if self.elastic and _happens(self.chance, generator):
             field = geometry.elastic_field(size, self.elastic_cells, self.elastic, generator)
@@ -128,7 +136,7 @@ class Augmentation:
             image = intensity.gamma_corrected(image, _factor(self.gamma, generator))
         if any((self.contrast, self.brightness, self.colour)) and _happens(self.chance, generator):
             offset = uniform(-self.brightness, self.brightness, generator) + self.colour * (
-                2 * torch.rand(image.shape[0], 1, 1, generator=generator) - 1
+                2 * torch.rand(image.shape[0], *[1] * (image.ndim - 1), generator=generator) - 1
             )
             image = intensity.stretched(image, _factor(self.contrast, generator), offset)
         if self.noise and _happens(self.chance, generator):

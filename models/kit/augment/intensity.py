@@ -1,4 +1,7 @@
-"""What happens to the values of a picture (C, H, W); masks stay. Strengths are relative to the picture's own spread."""
+"""What happens to the values of a picture (C, H, W) or volume (C, D, H, W); masks stay.
+
+Strengths are relative to the picture's own spread.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.kit.augment.geometry import smooth
+
 BIAS_KNOTS = 4
 
 
 def stretched(image: Tensor, factor: float, offset: Tensor) -> Tensor:
-    """Contrast by ``factor`` about the mean; ``offset`` (C, 1, 1) in standard deviations is added to each channel."""
+    """Contrast by ``factor`` about the mean; ``offset`` (C, 1, ...) in standard deviations is added to each channel."""
     mean, spread = image.mean(), image.std(correction=0)
     return (image - mean) * factor + mean + offset * spread
 
@@ -28,9 +33,9 @@ def gamma_corrected(image: Tensor, exponent: float) -> Tensor:
 
 def biased(image: Tensor, amplitude: float, generator: torch.Generator) -> Tensor:
     """Times a smooth field exp(N(0, ``amplitude``)), above the lowest value, as by the coils of an MR scanner."""
-    knots = amplitude * torch.randn(1, 1, BIAS_KNOTS, BIAS_KNOTS, generator=generator)
-    size = (image.shape[1], image.shape[2])
-    field = functional.interpolate(knots, size, mode="bicubic", align_corners=True)[0].exp()
+    size = image.shape[1:]
+    knots = amplitude * torch.randn(1, 1, *[BIAS_KNOTS] * len(size), generator=generator)
+    field = smooth(knots, size)[0].exp()
     low = image.amin()
     return (image - low) * field + low
 
@@ -45,5 +50,11 @@ def blurred(image: Tensor, sigma: float) -> Tensor:
     radius = max(1, math.ceil(3 * sigma))
     kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
     kernel = kernel / kernel.sum()
-    wide = functional.pad(image[:, None], [radius] * 4, "replicate")
-    return functional.conv2d(functional.conv2d(wide, kernel[None, None, None, :]), kernel[None, None, :, None])[:, 0]
+    axes = image.ndim - 1
+    blurry = functional.pad(image[:, None], [radius] * 2 * axes, "replicate")
+    convolve = functional.conv2d if axes == 2 else functional.conv3d
+    for axis in reversed(range(axes)):
+        along = [1] * axes
+        along[axis] = len(kernel)
+        blurry = convolve(blurry, kernel.view(1, 1, *along))
+    return blurry[:, 0]

@@ -1,4 +1,4 @@
-"""A GRU on the hand-made features of slices: what the order of slices gives without a convolution."""
+"""A GRU or LSTM over vectors of slices, hand-made or the network's own: what the order of the slices adds to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from models.kit.baselines.classical import Scored, Scores
 from models.kit.baselines.sequences import Sequenced, reduced, require_both_classes
-from models.kit.networks.sequence import SequenceClassifier, padded
+from models.kit.networks.sequence import Cell, SequenceClassifier, padded
 
 HIDDEN = 16
 STEPS = 120
@@ -18,7 +18,9 @@ LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 1e-2
 
 
-def recurrent(train: Sequenced, validation: Sequenced, test: Sequenced, seed: int) -> Scored:
+def recurrent(
+    train: Sequenced, validation: Sequenced, test: Sequenced, seed: int, name: str = "GRU", cell: Cell = "gru"
+) -> Scored:
     """Trained on the training sequences; how long, says the least cross-entropy on the validation sequences.
 
     The features are standardised and reduced as those of the hidden Markov model, so that the two compare.
@@ -30,7 +32,7 @@ def recurrent(train: Sequenced, validation: Sequenced, test: Sequenced, seed: in
     parts = reduced(train, validation, test)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = SequenceClassifier(parts[0].sequences[0].shape[1], 2, HIDDEN)
+        network = SequenceClassifier(parts[0].sequences[0].shape[1], 2, HIDDEN, cell=cell)
         optimiser = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         inputs, lengths = _tensors(parts[0])
         labels = torch.from_numpy(train.truth.astype(np.int64))
@@ -43,7 +45,7 @@ def recurrent(train: Sequenced, validation: Sequenced, test: Sequenced, seed: in
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             if step % EVALUATED_EVERY == 0:
-                scored = Scored("GRU", f"{step} steps", _scores(network, parts[1]), _scores(network, parts[2]))
+                scored = Scored(name, f"{step} steps", _scores(network, parts[1]), _scores(network, parts[2]))
                 held = _cross_entropy(scored.validation, validation)
                 best = (held, scored) if best is None or held < best[0] else best
     assert best is not None

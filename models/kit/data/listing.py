@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,13 +95,22 @@ def table_folder(
         del rows[path]
     ids = case_ids(list(rows), base)
     cases = [_case(ids[path], path, row, root, columns, labels) for path, row in rows.items()]
-    named = {path for case in cases for path in (case.image, case.mask)} | {table} | conflicting
-    told = {problem.path for problem in problems}
-    for path in _files(root):
-        if path not in named and relative(path, root) not in told:
-            reason = "unlabelled: no row names it" if is_image(path) else "no picture by its name or content"
-            problems.append(Problem(relative(path, base), reason))
+    told = {root / problem.path for problem in problems} | {table} | conflicting
+    problems += left_over(root, cases, told, base)
     return Listing(tuple(sorted(cases, key=lambda case: case.id)), tuple(problems))
+
+
+def left_over(root: Path, cases: Sequence[Case], told: Collection[Path], base: Path) -> list[Problem]:
+    """Every file below ``root`` that no case has as image or mask, and that is not among ``told``."""
+    known = {path for case in cases for path in (case.image, case.mask)} | set(told)
+    return [
+        Problem(
+            relative(path, base),
+            "unlabelled: no row names it" if is_image(path) else "no picture by its name or content",
+        )
+        for path in _files(root)
+        if path not in known
+    ]
 
 
 def case_ids(paths: list[Path], base: Path) -> dict[Path, str]:

@@ -61,19 +61,28 @@ def areas(truth: Truth, scores: Scores) -> dict[str, float]:
 
 
 def measured(
-    truth: Truth, scores: Scores, threshold: float, groups: Sequence[str], samples: int = SAMPLES
+    truth: Truth,
+    scores: Scores,
+    threshold: float,
+    groups: Sequence[str],
+    samples: int = SAMPLES,
+    order: Scores | None = None,
 ) -> dict[str, Estimate]:
     """All of the above with intervals by group; a case is called positive from ``threshold`` up.
+
+    Args:
+        order: what the areas are of, where ``scores`` are rounded; ``None``: the scores.
 
     Raises:
         ValueError: a score is not finite.
     """
-    if not np.isfinite(scores).all():
+    ranked = scores if order is None else order
+    if not np.isfinite(scores).all() or not np.isfinite(ranked).all():
         raise ValueError("a score is not finite")
     called = scores >= threshold
 
     def measure(picked: Indices) -> Mapping[str, float]:
-        return rates(truth[picked], called[picked]) | areas(truth[picked], scores[picked])
+        return rates(truth[picked], called[picked]) | areas(truth[picked], ranked[picked])
 
     found = estimates(measure, groups, samples)
     of = {"accuracy": np.ones_like(truth), "sensitivity": truth, "specificity": ~truth, "precision": called}

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from models.kit.evaluation import binary, multiclass
-from models.kit.evaluation.calibration import brier, expected_calibration_error, fit_temperature, scaled
+from models.kit.evaluation.calibration import brier, expected_calibration_error, fit_temperature, log_odds, scaled
 from models.kit.evaluation.operating_point import OperatingPoint, choose
 from models.kit.evaluation.parts import Part
 from models.kit.evaluation.predictions import classified, positive_scores
@@ -29,6 +29,8 @@ class Classification:
         logits: (N, classes).
         temperature: fitted on the validation cases.
         scores: probability (N,) of the positive classes together; ``uncalibrated`` at temperature 1.
+        odds: the same as log-odds: what is ranked, as probabilities are rounded to 0 and 1 and then tie.
+        held: log-odds of the validation cases.
         called: which cases the operating point calls positive.
     """
 
@@ -39,6 +41,8 @@ class Classification:
     truth: binary.Truth
     scores: binary.Scores
     uncalibrated: binary.Scores
+    odds: binary.Scores
+    held: binary.Scores
 
     @property
     def called(self) -> binary.Truth:
@@ -69,6 +73,8 @@ def classify(task: Task, network: nn.Module, validation: Part, part: Part, devic
         part.truth(task.positive),
         positive_scores(task, logits, temperature),
         positive_scores(task, logits),
+        log_odds(logits, task.positive, temperature),
+        log_odds(held, task.positive, temperature),
     )
 
 
@@ -84,14 +90,14 @@ def figures(found: Classification, samples: int = SAMPLES) -> dict[str, Estimate
         }
 
     groups = found.part.groups
-    rates = binary.measured(found.truth, found.scores, found.point.threshold, groups, samples)
+    rates = binary.measured(found.truth, found.scores, found.point.threshold, groups, samples, found.odds)
     return rates | estimates(trust, groups, samples)
 
 
 def document(task: Task, found: Classification, measured: Mapping[str, Estimate], samples: int) -> dict[str, Any]:
     """The part of ``metrics.json`` that only a classifier has."""
     labels = found.part.labels
-    each = multiclass.measured(labels, found.probabilities, task.classes, found.part.groups, samples)
+    each = multiclass.measured(labels, found.logits / found.temperature, task.classes, found.part.groups, samples)
     return {
         "temperature": round(found.temperature, 4),
         "metrics": {name: one.as_json() for name, one in measured.items()},
@@ -114,7 +120,8 @@ def by_subgroup(found: Classification, samples: int) -> dict[str, Any]:
     made = {}
     for name, here in subgroups(found.part.cases).items():
         inside = list(groups[here])
-        rates = binary.measured(found.truth[here], found.scores[here], found.point.threshold, inside, samples)
+        threshold, odds = found.point.threshold, found.odds[here]
+        rates = binary.measured(found.truth[here], found.scores[here], threshold, inside, samples, odds)
         made[name] = {
             "cases": int(here.sum()),
             "groups": len(set(inside)),

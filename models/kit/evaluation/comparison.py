@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,13 @@ from models.kit.baselines.cache import FeatureCache
 from models.kit.baselines.classical import Settings, Table, classifiers, fitted, logistic
 from models.kit.baselines.features import Features, features
 from models.kit.baselines.pixels import Image, outlines
-from models.kit.baselines.recurrent import recurrent
-from models.kit.baselines.sequences import have_sequences, hidden_markov, sequences_of
 from models.kit.cases import Problem
 from models.kit.evaluation import overlaps
 from models.kit.evaluation.parts import Part, shown
 from models.kit.evaluation.predictions import SURFACE_TOLERANCE, spacing_of
 from models.kit.evaluation.resampling import SAMPLES
 from models.kit.evaluation.rows import Judged, Row
+from models.kit.evaluation.run import Parts
 from models.kit.evaluation.segmentation import overlap
 from models.kit.task import Array, Task
 from models.kit.trained import UNREADABLE
@@ -29,22 +27,8 @@ from models.kit.trained import UNREADABLE
 PIXEL_IMAGES = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What baselines are fitted on, chosen on, and measured on."""
-
-    train: Part
-    validation: Part
-    test: Part
-
-    @property
-    def all(self) -> tuple[Part, Part, Part]:
-        """In this order."""
-        return self.train, self.validation, self.test
-
-
 def of_images(task: Task, parts: Parts, folder: Path, problems: list[Problem]) -> Iterator[Judged]:
-    """Every classifier of whole images, and of sequences where cases say that they are slices of one.
+    """Every classifier of whole images.
 
     Args:
         folder: where computed features are kept.
@@ -59,7 +43,7 @@ def of_images(task: Task, parts: Parts, folder: Path, problems: list[Problem]) -
         table = Table(columns[0], columns[1], columns[2], train, validation)
         return Judged(fitted(name, settings, table), validation, test, parts.test.groups)
 
-    by_hand = _vectors(parts, folder / "features.npz", features)
+    by_hand = hand_made(parts, folder)
     for name, settings in classifiers(len(train), task.settings.seed):
         yield judged(name, settings, by_hand)
     inputs = _vectors(parts, folder / "statistics.npz", trivial.statistics)
@@ -75,8 +59,11 @@ def of_images(task: Task, parts: Parts, folder: Path, problems: list[Problem]) -
         yield judged("trivial: size, border and mean of the file", logistic(), files)
     for fact in trivial.numeric_facts(tuple(case for part in parts.all for case in part.cases)):
         yield judged(f"trivial: {fact} alone", logistic(), [_column(part, fact) for part in parts.all])
-    if all(have_sequences(part.cases) for part in parts.all):
-        yield from _of_sequences(task, parts, by_hand)
+
+
+def hand_made(parts: Parts, folder: Path) -> list[Features]:
+    """The hand-made features (N, F) of each part, as kept in ``folder``."""
+    return _vectors(parts, folder / "features.npz", features)
 
 
 def of_pixels(task: Task, parts: Parts, samples: int = SAMPLES) -> Iterator[Row]:
@@ -110,14 +97,3 @@ def _vectors(parts: Parts, file: Path, make: Callable[[Array], Features]) -> lis
 
 def _column(part: Part, fact: str) -> Features:
     return np.array([[float(case.facts[fact])] for case in part.cases], dtype=np.float32)
-
-
-def _of_sequences(task: Task, parts: Parts, by_hand: Sequence[Features]) -> Iterator[Judged]:
-    """A hidden Markov model and a GRU on the same hand-made features of the slices."""
-    train, validation, test = (
-        sequences_of(part.cases, part.truth(task.positive), values)
-        for part, values in zip(parts.all, by_hand, strict=True)
-    )
-    for make in (hidden_markov, recurrent):
-        scored = make(train, validation, test, task.settings.seed)
-        yield Judged(scored, validation.truth, test.truth, test.groups, "sequences")

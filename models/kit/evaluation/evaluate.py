@@ -12,15 +12,16 @@ from typing import Any
 import torch
 
 from models.kit.evaluation import pages
-from models.kit.evaluation.comparison import Parts
-from models.kit.evaluation.kinds import Run, measured
+from models.kit.evaluation.kinds import measured
 from models.kit.evaluation.parts import NAMES, named_cases, read_part
+from models.kit.evaluation.pdf import write_pdf
 from models.kit.evaluation.report import Report
 from models.kit.evaluation.resampling import SAMPLES
+from models.kit.evaluation.run import Parts, Run
 from models.kit.task import Task
 from models.kit.trained import trained_network, weights_digest
 
-METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.csv", "report.html"
+METRICS, PREDICTIONS, REPORT, PAPER = "metrics.json", "predictions.csv", "report.html", "report.pdf"
 CARD_TABLE, CASES_PICTURE = "card_table.md", "cases.png"
 LEARNING_CURVE = "learning_curve.png"
 MEASURABLE = ("test", "validation")
@@ -38,7 +39,10 @@ def evaluate(
     samples: int = SAMPLES,
     prepared: Path | None = None,
 ) -> dict[str, Any]:
-    """Write ``metrics.json``, ``predictions.csv``, ``report.html``, ``cases.png`` and ``card_table.md`` into ``out``.
+    """Write the report (``report.html``, ``report.pdf``) and what it is made of into ``out``.
+
+    These are ``metrics.json``, ``predictions.csv``, ``cases.png`` and ``card_table.md``, and ``disagreement.csv`` where
+    members of an ensemble or views of pictures vote.
 
     Temperature and operating point come from the validation cases alone; the baselines are fitted on the training
     cases and chosen on the validation cases.
@@ -69,14 +73,15 @@ def evaluate(
         if not read[name].cases:
             raise ValueError(f"the part {name} has no cases that can be read")
     parts = Parts(read["train"], read["validation"], read[part]) if baselines else None
-    run = Run(task, network, device, read["validation"], read[part], parts, out, problems, samples)
+    digest = weights_digest(weights)
+    run = Run(task, network, device, read["validation"], read[part], parts, out, problems, samples, digest)
     found = measured(run)
     counts = {name: one.as_json(task.classes) for name, one in read.items()}
     document = {
         "task": task.id,
         "kind": task.kind,
         "part": part,
-        "weights_sha256": weights_digest(weights),
+        "weights_sha256": digest,
         "limit": limit,
         "samples": samples,
         "parts": counts,
@@ -85,9 +90,10 @@ def evaluate(
     }
     curve = next((file for file in (weights.with_name(LEARNING_CURVE), out / LEARNING_CURVE) if file.is_file()), None)
     sections = (*found.page.sections, *pages.learning(curve))
-    report = Report(task.id, part, document["weights_sha256"], pages.counted(counts), sections, problems, samples)
+    report = Report(task.id, part, digest, pages.counted(counts), sections, problems, samples)
     (out / METRICS).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
     (out / REPORT).write_text(report.html(), encoding="utf-8", errors="replace")
+    write_pdf(report, out / PAPER)
     (out / CARD_TABLE).write_text(pages.card(counts, found.page), encoding="utf-8")
     (out / CASES_PICTURE).write_bytes(found.page.cases_png)
     _write_table(out / PREDICTIONS, found.columns, found.rows)

@@ -14,16 +14,15 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from models.kit.evaluation.binary import Scores, Truth, rates
 from models.kit.evaluation.calibration import reliability
 from models.kit.evaluation.detection import Found, curve
-from models.kit.evaluation.operating_point import OperatingPoint
 
 SIDE_INCHES = 4.2
 DPI = 100
 
 
-def roc(truth: Truth, scores: Scores, point: OperatingPoint) -> bytes:
-    """The ROC curve with the operating point; both classes must be there."""
-    alarms, hits, _ = roc_curve(truth, scores)
-    found = rates(truth, scores >= point.threshold)
+def roc(truth: Truth, order: Scores, called: Truth) -> bytes:
+    """The ROC curve of scores or log-odds, and what was called positive as a point; both classes must be there."""
+    alarms, hits, _ = roc_curve(truth, order)
+    found = rates(truth, called)
     figure, axes = _axes("1 - specificity", "sensitivity", "ROC")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
     axes.plot(alarms, hits)
@@ -32,10 +31,10 @@ def roc(truth: Truth, scores: Scores, point: OperatingPoint) -> bytes:
     return png(figure)
 
 
-def precision_recall(truth: Truth, scores: Scores, point: OperatingPoint) -> bytes:
-    """The precision-recall curve with the operating point; the grey line is what chance reaches."""
-    precision, recall, _ = precision_recall_curve(truth, scores)
-    found = rates(truth, scores >= point.threshold)
+def precision_recall(truth: Truth, order: Scores, called: Truth) -> bytes:
+    """The precision-recall curve likewise; the grey line is what chance reaches."""
+    precision, recall, _ = precision_recall_curve(truth, order)
+    found = rates(truth, called)
     figure, axes = _axes("sensitivity (recall)", "precision", "precision-recall")
     axes.axhline(float(truth.mean()), color="0.7", linewidth=1)
     axes.plot(recall, precision)

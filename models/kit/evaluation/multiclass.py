@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.metrics import confusion_matrix
 
 from models.kit.evaluation.binary import areas, rates
+from models.kit.evaluation.calibration import log_odds
 from models.kit.evaluation.resampling import SAMPLES, Estimate, Indices, estimates, widened
 
 Labels = npt.NDArray[np.intp]
@@ -23,21 +24,23 @@ def confusion(labels: Labels, called: Labels, classes: int) -> list[list[int]]:
 
 def measured(
     labels: Labels,
-    probabilities: npt.NDArray[np.float64],
+    logits: npt.NDArray[np.float64],
     classes: Sequence[str],
     groups: Sequence[str],
     samples: int = SAMPLES,
 ) -> dict[str, Estimate]:
     """Accuracy, its mean over the classes (balanced), macro F1, and for each class recall, precision and ROC AUC.
 
-    The class of a case is its most probable one; AUCs are of one class against all others. Intervals by group.
+    ``logits`` (N, classes) or logarithms of probabilities. The class of a case is its most probable one; AUCs are of
+    one class against all others, by their log-odds. Intervals by group.
     """
-    called = probabilities.argmax(axis=1)
+    called = logits.argmax(axis=1)
+    odds = np.stack([log_odds(logits, (index,)) for index in range(len(classes))], axis=1)
 
     def measure(picked: Indices) -> Mapping[str, float]:
         truth, found = labels[picked], called[picked]
         each = {
-            name: rates(truth == index, found == index) | areas(truth == index, probabilities[picked, index])
+            name: rates(truth == index, found == index) | areas(truth == index, odds[picked, index])
             for index, name in enumerate(classes)
         }
         figures = {

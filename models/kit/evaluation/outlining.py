@@ -18,12 +18,16 @@ from models.kit.evaluation.resampling import SAMPLES, Estimate
 from models.kit.evaluation.subgroups import subgroups
 from models.kit.task import Task
 
+# An operating point that was chosen by fewer images of a side says nothing.
+FEWEST_IMAGES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
     """The network on one part.
 
-    ``point``: of the images' scores, from the validation images; ``None`` where all of them are positive (or none).
+    ``point``: of the images' scores, from the validation images, whose scores are ``held``; ``None`` (and empty) where
+    fewer than ``FEWEST_IMAGES`` of them are positive, or are not.
     """
 
     part: Part
@@ -31,17 +35,19 @@ class Segmentation:
     truth: binary.Truth
     scores: binary.Scores
     point: OperatingPoint | None
+    held: binary.Scores
 
 
 def outline(task: Task, network: nn.Module, validation: Part, part: Part, device: torch.device) -> Segmentation:
     """Operating point of the images' scores from the validation images, then the part."""
-    point = None
-    held = validation.truth(task.positive)
-    if held.any() and not held.all():
-        scores = np.array([image.score for image in segmented(task, network, validation, device)])
-        point = choose(held, scores, task.required_sensitivity)
+    point, held = None, np.empty(0)
+    truth = validation.truth(task.positive)
+    if min(np.count_nonzero(truth), np.count_nonzero(~truth)) >= FEWEST_IMAGES:
+        held = np.array([image.score for image in segmented(task, network, validation, device)])
+        point = choose(truth, held, task.required_sensitivity)
     images = segmented(task, network, part, device)
-    return Segmentation(part, images, part.truth(task.positive), np.array([image.score for image in images]), point)
+    scores = np.array([image.score for image in images])
+    return Segmentation(part, images, part.truth(task.positive), scores, point, held)
 
 
 def structures(found: Segmentation, samples: int = SAMPLES) -> dict[str, dict[str, Estimate]]:

@@ -34,8 +34,10 @@ class Page:
     cases_png: bytes
 
 
-def of_classification(task: Task, found: Classification, document: Mapping[str, Any], rows: Sequence[Row]) -> Page:
-    """``rows``: the network first."""
+def of_classification(
+    task: Task, found: Classification, document: Mapping[str, Any], rows: Sequence[Row], ordered: Sequence[Row] = ()
+) -> Page:
+    """``rows`` of images and ``ordered``, those of sequences: the network first."""
     positive = ", ".join(task.classes[index] for index in task.positive)
     rule = operating_rule(document["operating_point"])
     table = compared(rows, JUDGED)
@@ -47,21 +49,23 @@ def of_classification(task: Task, found: Classification, document: Mapping[str, 
     curves = [Picture(figures.confusion(document["confusion"], task.classes), "cases by true and most probable class")]
     if found.truth.any() and not found.truth.all():
         curves = [
-            Picture(figures.roc(found.truth, found.scores, found.point), "sensitivity over false positive rate"),
-            Picture(figures.precision_recall(found.truth, found.scores, found.point), "grey: what chance reaches"),
+            Picture(figures.roc(found.truth, found.odds, found.called), "sensitivity over false positive rate"),
+            Picture(figures.precision_recall(found.truth, found.odds, found.called), "grey: what chance reaches"),
             *curves,
         ]
     reliability = figures.calibration(found.truth, found.scores, found.uncalibrated)
     temperature = f"Logits are divided by the temperature {found.temperature:.3f}, fitted on the validation cases."
     sections = (
         Section("Network and baselines", note, [table]),
+        *_sequences(ordered),
         Section("Curves", "", [], curves),
         Section("Calibration", temperature, [listed(trust)], [Picture(reliability, "reliability")]),
         Section("Classes", "Each class against all others.", [listed(_estimates(document["classes"]))]),
         *_subgroups(document, JUDGED),
         Section("Cases", "By the probability of the true class.", [], [Picture(pictures, "cases", wide=True)]),
     )
-    return Page(sections, (note, temperature), (table, listed(trust)), pictures)
+    tables = (table, *(one for section in _sequences(ordered) for one in section.tables), listed(trust))
+    return Page(sections, (note, temperature), tables, pictures)
 
 
 def of_segmentation(
@@ -71,8 +75,9 @@ def of_segmentation(
     document: Mapping[str, Any],
     outlines: Sequence[Row],
     images: Sequence[Row],
+    ordered: Sequence[Row] = (),
 ) -> Page:
-    """``outlines``, ``images``: the network first; ``images`` is empty where all images are positive."""
+    """``outlines``, ``images``, ``ordered``: the network first; the latter two are empty where all are positive."""
     by_structure = Table(
         ["structure", *map(heading, OUTLINED)],
         [[name, *(str(values[one]) for one in OUTLINED)] for name, values in structures.items()],
@@ -90,14 +95,16 @@ def of_segmentation(
     tables, notes = [by_structure, drawn], [note]
     if found.point is not None:
         rule = operating_rule(document["operating_point"])
-        judged = compared(images, JUDGED)
+        judged, called = compared(images, JUDGED), found.scores >= found.point.threshold
         curves = [
-            Picture(figures.roc(found.truth, found.scores, found.point), "sensitivity over false positive rate"),
-            Picture(figures.precision_recall(found.truth, found.scores, found.point), "grey: what chance reaches"),
+            Picture(figures.roc(found.truth, found.scores, called), "sensitivity over false positive rate"),
+            Picture(figures.precision_recall(found.truth, found.scores, called), "grey: what chance reaches"),
         ]
         shown = curves if found.truth.any() and not found.truth.all() else []
         sections.append(Section("Network and baselines: is anything there", rule, [judged], shown))
-        tables, notes = [*tables, judged], [*notes, rule]
+        sections += _sequences(ordered)
+        of_sequences = [one for section in _sequences(ordered) for one in section.tables]
+        tables, notes = [*tables, judged, *of_sequences], [*notes, rule]
     lesions = listed(_estimates(document["froc"]))
     rule = (
         f"Candidates are regions with a probability of at least {CANDIDATE_PROBABILITY}; one hits a lesion from whose "
@@ -148,6 +155,18 @@ def operating_rule(point: Mapping[str, Any]) -> str:
         f"Operating point: score >= {point['threshold']:.4f}, the {point['rule']} "
         f"(there sensitivity {point['sensitivity']:.3f}, specificity {point['specificity']:.3f})."
     )
+
+
+def _sequences(rows: Sequence[Row]) -> tuple[Section, ...]:
+    """The network's highest score of a sequence's slices beside models of the sequence; nothing without sequences."""
+    if not rows:
+        return ()
+    note = (
+        "Each sequence of slices as one case. The hidden Markov model and the plain GRU read hand-made features of the "
+        "slices."
+    )
+    table = compared(rows, JUDGED)
+    return (Section("Network and baselines: sequences of slices", note, [table]),)
 
 
 def _subgroups(document: Mapping[str, Any], shown: Sequence[str]) -> tuple[Section, ...]:

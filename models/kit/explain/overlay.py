@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from matplotlib import colormaps
@@ -31,7 +32,9 @@ BRIGHTEST_PERCENTILE = 99.5
 TITLE_COLUMNS = 32
 
 
-def write_overlays(picture: Array, maps: Mapping[str, Array], title: str, class_name: str, file: Path) -> None:
+def write_overlays(
+    picture: Array, maps: Mapping[str, Array], title: str, class_name: str, file: Path | BinaryIO
+) -> None:
     """One row: the picture, then each map over it with its legend.
 
     Args:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+Cell = Literal["gru", "lstm"]
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 
@@ -34,7 +35,7 @@ class SequenceClassifier(nn.Module):
         classes: int,
         hidden: int = 32,
         layers: int = 1,
-        cell: Literal["gru", "lstm"] = "gru",
+        cell: Cell = "gru",
         both_ways: bool = True,
         dropout: float = 0.2,
     ) -> None:

@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from models.kit.cases import Case
 from models.kit.data.prepare import CASES, SPLIT, Prepared, prepare, read_prepared
 from models.kit.task import Settings, Task
+from models.kit.training.determinism import deterministic
 from models.kit.training.epoch import Bench, train_epoch, validate
 from models.kit.training.log import logged
 from models.kit.training.losses import loss_of
@@ -62,8 +63,11 @@ def train(
     training, problems = read_samples(task, limited(prepared.part("train"), limit))
     validation, more = read_samples(task, limited(prepared.part("validation"), limit))
     bench = new_bench(task, settings, device, training, validation)
-    logger.info("%d training and %d validation cases", len(training), len(validation))
     passed_over = (*prepared.listing.problems, *problems, *more)
+    logger.info(
+        "%d training and %d validation cases; %d problems, which metrics.json lists with their reasons",
+        *(len(training), len(validation), len(passed_over)),
+    )
     facts = {"limit": limit, "problems": [asdict(problem) for problem in passed_over]}
     fit(bench, out, facts, stop_after)
 
@@ -131,7 +135,7 @@ def fit(
     if checkpoint.exists():
         load_checkpoint(state, identity, checkpoint)
         logger.info("resumed after epoch %d", len(state.history))
-    with _progress() as progress:
+    with deterministic(bench.device), _progress() as progress:
         bar = progress.add_task(
             bench.task.id, total=bench.settings.epochs * bench.steps, completed=len(state.history) * bench.steps
         )

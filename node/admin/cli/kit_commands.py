@@ -87,6 +87,7 @@ def evaluate(
         print_json(document)
         return
     console().print(f"weights {line(document['weights'])}", soft_wrap=True)
+    _count_problems(document, "metrics.json")
     for written in sorted(Path(document["out"]).iterdir()):
         console().print(f"wrote {line(str(written))}", soft_wrap=True)
     card = Path(document["out"]) / "card_table.md"
@@ -123,6 +124,8 @@ def similar(
     """The training cases that are most like an image, by the network's own embedding."""
     document = _kit().similar(_where(model, data, out, weights, device), image, count)
     _show(document, "similar", {"case": "case", "class": "class", "cosine": "cosine"}, as_json)
+    if document.get("problems") and not as_json:
+        console().print(table("passed over", document["problems"], {"path": "path", "reason": "reason"}))
 
 
 def tune(
@@ -141,6 +144,7 @@ def tune(
     if as_json:
         print_json(document)
         return
+    _count_problems(document, "tuning.json")
     console().print(f"best: {line(str(document['best']))}", soft_wrap=True)
     console().print(f"wrote {line(document['out'])}", soft_wrap=True)
 
@@ -168,6 +172,13 @@ def _show(document: dict[str, Any], key: str, columns: dict[str, str], as_json: 
         print_json(document)
     else:
         console().print(table(key, document[key], columns))
+
+
+def _count_problems(document: dict[str, Any], file: str) -> None:
+    """What was passed over is never silent; there may be hundreds, so that it is not told in full."""
+    problems = document.get("problems", [])
+    if problems:
+        console().print(f"problems {len(problems)}: {file} lists what was passed over, and why", soft_wrap=True)
 
 
 def _listed(counts: dict[str, int]) -> str:

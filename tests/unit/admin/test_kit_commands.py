@@ -67,6 +67,26 @@ def test_one_json_document_and_nothing_else(called: list[tuple[Any, ...]], tmp_p
     assert "a[b].png" in table.stdout
 
 
+def test_what_was_passed_over_is_never_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    problems = [{"path": "a[b].png", "reason": "broken: it is empty"}]
+    made: dict[str, dict[str, Any]] = {
+        "evaluate": {"weights": "w", "out": str(tmp_path), "problems": problems},
+        "tune": {"best": {}, "out": "o", "problems": problems},
+        "similar": {"similar": [], "problems": problems},
+    }
+    image = tmp_path / "image.png"
+    image.touch()
+    for verb, document in made.items():
+        monkeypatch.setattr(commands, verb, lambda *given, made=document: made)
+        given = [str(image)] if verb == "similar" else []
+        arguments = ["models", verb, "breast_us", *given, "--data", str(tmp_path)]
+        printed = RUNNER.invoke(cli, arguments).stdout
+        assert ("a[b].png" if verb == "similar" else "problems 1: ") in printed, verb
+        assert json.loads(RUNNER.invoke(cli, [*arguments, "--json"]).stdout) == document
+        monkeypatch.setattr(commands, verb, lambda *given, made=document: {**made, "problems": []})
+        assert "problems" not in RUNNER.invoke(cli, arguments).stdout
+
+
 def test_a_missing_library_is_an_error_with_a_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(commands, "LIBRARIES", ("a_library_that_nobody_has",))
     done = RUNNER.invoke(cli, ["models", "prepare", "breast_us", "--data", str(tmp_path)])

@@ -13,9 +13,12 @@ from models.chest_xray_pneumonia.input import SIDE, network_input
 from models.chest_xray_pneumonia.model import TEMPERATURE, THRESHOLD, heat_map, network, postprocess, preprocess
 from models.chest_xray_pneumonia.task import TASK, person_of
 from models.kit.cases import Case
+from models.kit.explain.faithfulness import fall
+from models.kit.preprocess.whole_picture import resized
 from node.domain.result import Outcome
 from node.domain.study import Picture, SopRef
 from node.errors import InvalidModelOutput, UnsupportedImage
+from tests.unit.models.chance import fall_by_chance
 
 REF = SopRef("1.2.840.10008.5.1.4.1.1.1.1", "2.25.1")
 
@@ -95,3 +98,11 @@ def test_the_heat_map_lies_on_the_picture() -> None:
     shown = heat_map(network().eval(), inputs, logits(0.9), picture)
     assert (shown.shape, shown.dtype) == ((200, 240), np.float32)
     assert 0 <= shown.min() <= shown.max() <= 1
+
+
+def test_the_heat_map_marks_what_moves_the_answer() -> None:
+    torch.manual_seed(0)
+    fresh, picture = network().eval(), Picture(scene(), REF, "DX")
+    inputs = preprocess(picture)
+    marked = resized(heat_map(fresh, inputs, logits(0.9), picture), SIDE, SIDE)
+    assert fall(fresh, inputs, 1, marked) > 2 * fall_by_chance(fresh, inputs, 1)

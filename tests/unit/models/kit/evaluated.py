@@ -21,14 +21,20 @@ SIDE = 32
 
 
 class Bright(nn.Module):
-    """Logits (0, gain * (mean - 0.5))."""
+    """Logits (0, gain * (mean - 0.5)); the embedding is (mean, 0.5)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.tensor(20.0))
+        self.last_convolution = nn.Conv2d(1, 1, 1, bias=False)
+        nn.init.ones_(self.last_convolution.weight)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        mean = self.last_convolution(x).mean(dim=(1, 2, 3))
+        return torch.stack([mean, torch.full_like(mean, 0.5)], dim=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        belief = self.gain * (x.mean(dim=(1, 2, 3)) - 0.5)
+        belief = self.gain * (self.features(x)[:, 0] - 0.5)
         return torch.stack([torch.zeros_like(belief), belief], dim=1)
 
 

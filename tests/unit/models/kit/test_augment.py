@@ -170,3 +170,96 @@ def test_scaled_by_nothing_is_the_identity() -> None:
 def test_what_cannot_be_drawn(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"negative|axes|chance"):
         compose(**wrong)
+
+
+VOLUME = (12, 16, 20)
+VOLUME_MOTIONS = [
+    {"mirror": (0, 1), "mirror_depth": True},
+    {"quarter_turns": True, "size": (12, 16, 16)},
+    {"rotation": 30.0},
+    {"scale": 0.4, "stretch": 0.2},
+    {"shift": 0.2},
+    {"elastic": 1.5},
+    {"size": (8, 20, 14), "rotation": 20.0, "elastic": 1.0},
+]
+
+
+def volume() -> tuple[Tensor, Tensor]:
+    """Three boxes, which no turn or mirror brings onto themselves together; the mask is where it is bright."""
+    mask = torch.zeros(VOLUME, dtype=torch.uint8)
+    mask[3:9, 4:10, 5:9] = 1
+    mask[3:5, 10:13, 5:14] = 1
+    mask[6:9, 4:7, 9:16] = 1
+    return mask[None].float(), mask
+
+
+@pytest.mark.parametrize("fill", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("motion", VOLUME_MOTIONS)
+def test_mask_moves_with_its_volume(motion: dict[str, object], fill: str) -> None:
+    changed = 0
+    for seed in range(6):
+        image, mask = volume()
+        moved, truth = compose(**motion, fill=fill)(image, mask, drawn(seed))
+        assert truth is not None
+        assert truth.dtype == mask.dtype
+        assert moved.shape[1:] == truth.shape == motion.get("size", VOLUME)
+        # The voxel that is nearest has at least an eighth of the weight. A voxel's offset would give 1.
+        assert float((moved[0] - truth.float()).abs().max()) <= 0.875 + 1e-3
+        changed += truth.shape != mask.shape or not torch.equal(truth, mask)
+    assert changed >= 3
+
+
+@pytest.mark.parametrize(("plane", "axes"), [(0, (0, 1)), (1, (0, 2)), (2, (1, 2))])
+def test_resampled_quarter_turns_of_a_volume_are_the_exact_ones(plane: int, axes: tuple[int, int]) -> None:
+    image, mask = torch.randn(2, 9, 9, 9), torch.randint(3, (9, 9, 9)).to(torch.uint8)
+    degrees = [90.0 if one == plane else 0.0 for one in range(3)]
+    where = geometry.positions((0, 0, 0), (9, 9, 9), geometry.linear_map(degrees, (1.0,) * 3), (0.0,) * 3, None)
+    moved, truth = geometry.sampled(image, mask, where, "zeros")
+    torch.testing.assert_close(moved, image.rot90(3, (axes[0] + 1, axes[1] + 1)), atol=1e-4, rtol=0)
+    assert truth is not None
+    assert torch.equal(truth, mask.rot90(3, axes))
+
+
+def test_a_volume_of_even_slices_moves_like_its_slice() -> None:
+    """In their own plane, slices of a volume are turned as a picture is."""
+    image = torch.randn(1, 21, 21)
+    flat = geometry.positions((0, 0), (21, 21), geometry.linear_map(25.0, (1.2, 0.9)), (1.0, -2.0), None)
+    deep = geometry.positions(
+        (0, 0, 0), (5, 21, 21), geometry.linear_map([0.0, 0.0, 25.0], (1.0, 1.2, 0.9)), (0.0, 1.0, -2.0), None
+    )
+    picture_moved, _ = geometry.sampled(image, None, flat, "zeros")
+    volume_moved, _ = geometry.sampled(image[:, None].expand(1, 5, 21, 21), None, deep, "zeros")
+    torch.testing.assert_close(volume_moved[0, 2], picture_moved[0], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_values_of_volumes_change_and_masks_do_not(name: str) -> None:
+    image, mask = torch.randn(2, *VOLUME, generator=drawn(1)), volume()[1]
+    moved, truth = compose(**{name: 1.5 if name == "blur" else 0.5}, chance=1.0)(image, mask, drawn(3))
+    assert truth is not None
+    assert torch.equal(truth, mask)
+    assert moved.shape == image.shape
+    assert bool(torch.isfinite(moved).all())
+    assert float((moved - image).abs().max()) > 1e-3
+    level = torch.full((1, *VOLUME), 3.0)
+    if name in ("blur", "gamma", "bias_field", "noise", "contrast"):
+        assert torch.allclose(compose(**{name: 0.5}, chance=1.0)(level, None, drawn(0))[0], level, atol=1e-5)
+
+
+def test_the_order_of_slices_is_mirrored_where_that_is_asked_for() -> None:
+    image, mask = volume()
+    seen = {
+        bool(torch.equal(compose(mirror_depth=True)(image, mask, drawn(seed))[0], image.flip(1))) for seed in range(8)
+    }
+    assert seen == {True, False}
+
+
+def test_what_does_not_fit_an_image() -> None:
+    for augmentation, image in (
+        (compose(mirror_depth=True), torch.zeros(1, 8, 8)),
+        (compose(size=(4, 4)), torch.zeros(1, 8, 8, 8)),
+        (compose(size=(4, 4, 4)), torch.zeros(1, 8, 8)),
+        (compose(noise=0.1), torch.zeros(8, 8)),
+    ):
+        with pytest.raises(ValueError, match="does not fit"):
+            augmentation(image, None, drawn(0))

@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.kit.ensemble import Ensemble, View, Vote, ensemble_of, split_report, turned, turned_back
+from models.kit.ensemble import Ensemble, Vote, ensemble_of, split_report
 from models.kit.explain.heat_map import heat_map
 from models.kit.training.weights import save_weights
+from models.kit.views import View, turned, turned_back
 from node.errors import InvalidModelPackage
 from tests.unit.models.kit import blobs
 from tests.unit.models.kit.blobs import Small, SmallMask, trained, weights_of

@@ -17,11 +17,12 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from models.kit.data.prepare import read_prepared
+from models.kit.ensemble import Ensemble
 from models.kit.evaluation.evaluate import evaluate
 from node.errors import InvalidModelPackage
 from tests import peers
 from tests.unit.models.kit import evaluated
-from tests.unit.models.kit.evaluated import CLASSIFICATION, SEGMENTATION
+from tests.unit.models.kit.evaluated import CLASSIFICATION, SEGMENTATION, Bright
 
 CPU = torch.device("cpu")
 SAMPLES = 30
@@ -121,6 +122,9 @@ def test_every_baseline_stands_in_the_table(classifier: Path) -> None:
         "trivial: size, border and mean of the file",
         "hidden Markov model",
         "GRU",
+        "GRU on the network's embeddings",
+        "LSTM on the network's embeddings",
+        "trivial: number of slices alone",
     ]
     card = (classifier / "out" / "card_table.md").read_text()
     assert all(f"| {name} (" in card for name in names)
@@ -173,6 +177,90 @@ def test_the_task_may_score_images_itself(segmentation: Path) -> None:
     weights = segmentation / "weights.safetensors"
     found = evaluate(task, segmentation / "data", weights, segmentation / "own", CPU, baselines=False, samples=5)
     assert found["images"]["roc_auc"]["value"] < 0.1
+
+
+def test_sequences_are_judged_as_one_case_each(classifier: Path) -> None:
+    found = metrics(classifier)
+    network = found["network_on_sequences"]
+    assert (network["name"], network["unit"]) == ("network: the highest score of the slices", "sequences")
+    highest: dict[str, float] = {}
+    for row in predictions(classifier):
+        highest[row["group"]] = max(highest.get(row["group"], -np.inf), float(row["logit_ill"]))
+    truth = [int(patient[1:]) % 2 for patient in highest]
+    wanted = roc_auc_score(truth, list(highest.values()))
+    assert network["figures"]["roc_auc"]["value"] == pytest.approx(wanted, abs=1e-3)
+    rows = {row["name"]: row for row in found["baselines"] if row["unit"] == "sequences"}
+    assert len(rows) == 5
+    # Every patient has two pictures: their number says nothing. The embedding is what the network decides by.
+    assert rows["trivial: number of slices alone"]["figures"]["roc_auc"]["value"] == 0.5
+    assert rows["GRU on the network's embeddings"]["figures"]["roc_auc"]["value"] > 0.9
+
+
+def test_similar_cases_are_measured_among_the_training_cases(classifier: Path) -> None:
+    similar = metrics(classifier)["similar"]
+    # The nearest in brightness are mostly of the same class.
+    assert similar["chance"]["all"]["value"] == pytest.approx(0.5, abs=0.1)
+    assert similar["precision_at_5"]["all"]["low"] > similar["chance"]["all"]["value"]
+    assert set(similar["precision_at_1"]) == {"well", "ill", "all"}
+
+
+def test_disagreement_is_measured_by_tercile(classifier: Path, segmentation: Path) -> None:
+    # The mean of a picture and of its mirror image is the same: nobody disagrees, and errors are told by chance.
+    found = metrics(classifier)["disagreement"]
+    assert sum(one["cases"] for one in found["terciles"]) == len(predictions(classifier))
+    assert all(one["highest_mutual_information"] < 1e-5 for one in found["terciles"])
+    assert found["votes"] == "1 network(s), each looking at the views identity, flip_columns"
+    with (classifier / "out" / "disagreement.csv").open(newline="") as file:
+        assert {row["case"] for row in csv.DictReader(file)} == {row["id"] for row in predictions(classifier)}
+    outlined = metrics(segmentation)["disagreement"]["terciles"]
+    assert [set(one["metrics"]) for one in outlined] == [{"dice", "false_alarm"}] * 3
+
+
+def test_an_ensemble_votes_itself(classifier: Path) -> None:
+    def network() -> Ensemble:
+        members = Bright(), Bright()
+        members[1].gain.data.fill_(200.0)
+        return Ensemble(members)
+
+    task = replace(CLASSIFICATION, network=network)
+    weights = evaluated.weights_of(task, classifier / "ensemble.safetensors")
+    out = classifier / "ensemble"
+    found = evaluate(task, classifier / "data", weights, out, CPU, baselines=False, samples=5)
+    assert found["disagreement"]["votes"].startswith("2 network(s)")
+    with (out / "disagreement.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    # The most doubtful first: the one member is sure where the other one is not.
+    doubt = np.array([float(row["mutual_information"]) for row in rows])
+    assert (np.diff(doubt) <= 0).all()
+    assert doubt[0] > 0.05
+    wrong = np.array([(float(row["p(ill)"]) > 0.5) != (row["label"] == "ill") for row in rows])
+    terciles = found["disagreement"]["terciles"]
+    errors = [one["metrics"]["errors"]["value"] * one["cases"] for one in terciles]
+    assert errors == pytest.approx([part.sum() for part in np.array_split(wrong[::-1], 3)], abs=1e-2)
+    assert found["disagreement"]["error_auc"]["value"] == pytest.approx(roc_auc_score(wrong, doubt), abs=1e-3)
+    # What needs the training cases is left out with them.
+    assert "similar" not in found
+
+
+def test_maps_are_shown_with_the_figure_that_says_whether_to_believe_them(classifier: Path) -> None:
+    found = metrics(classifier)["explanation"]
+    assert set(found) == {"well", "ill"}
+    assert set(found["ill"]) == {"Grad-CAM", "integrated gradients"}
+    # Brightness decides: where the brightest fifth turns grey, the belief in "ill" falls.
+    assert (
+        found["ill"]["integrated gradients"]["fall"]["value"]
+        > found["ill"]["integrated gradients"]["by_chance"]["value"]
+    )
+    page = (classifier / "out" / "report.html").read_text()
+    for rank in ("best", "median", "worst"):
+        assert len(re.findall(rf"<figcaption>{rank}: p\d\d_", page)) == 1
+
+
+def test_the_report_is_on_paper_too(classifier: Path, segmentation: Path) -> None:
+    for folder in (classifier, segmentation):
+        paper = (folder / "out" / "report.pdf").read_bytes()
+        assert paper.startswith(b"%PDF")
+        assert len(re.findall(rb"/Type /Page\b", paper)) > 3
 
 
 def test_what_cannot_be_measured_is_refused(classifier: Path, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_several_classes_against_scikit_learn() -> None:
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     called = probabilities.argmax(axis=1)
     names = ("none", "mild", "grave")
-    found = multiclass.measured(labels, probabilities, names, [str(one) for one in range(80)], samples=20)
+    found = multiclass.measured(labels, np.log(probabilities), names, [str(one) for one in range(80)], samples=20)
     assert found["accuracy"].value == pytest.approx(metrics.accuracy_score(labels, called))
     assert found["balanced_accuracy"].value == pytest.approx(metrics.balanced_accuracy_score(labels, called))
     assert found["macro_f1"].value == pytest.approx(metrics.f1_score(labels, called, average="macro"))

@@ -8,10 +8,13 @@ from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
+from models.kit.evaluation.binary import areas
 from models.kit.evaluation.calibration import (
+    believable,
     brier,
     expected_calibration_error,
     fit_temperature,
+    log_odds,
     reliability,
     scaled,
 )
@@ -56,3 +59,48 @@ def test_the_temperature_that_made_the_logits_overconfident_is_found(temperature
 
 def test_no_cases_leave_the_temperature_at_one() -> None:
     assert fit_temperature(np.empty((0, 2)), np.empty(0, dtype=np.intp)) == 1.0
+
+
+def separated(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (N, 2) of which every most probable class is right, and the labels."""
+    labels = np.arange(count) % 2
+    margin = np.random.default_rng(3).uniform(0.1, 4.0, count)
+    return np.stack([-margin * (2 * labels - 1) / 2, margin * (2 * labels - 1) / 2], axis=1), labels
+
+
+def test_a_part_without_an_error_makes_nobody_certain() -> None:
+    logits, labels = separated(130)
+    found = fit_temperature(logits, labels)
+    probabilities = scaled(logits, found)
+    assert 0.2 < found < 1
+    assert probabilities.max() < 1 - 1e-5
+    # The fewer cases have shown it, the less is believed.
+    assert fit_temperature(logits[:10], labels[:10]) > found
+
+
+def test_what_is_believed_of_few_cases_by_hand() -> None:
+    # Three cases of the first class, one of the third.
+    found = believable(np.array([0, 0, 2, 0]), 3)
+    assert found[0] == pytest.approx([4 / 6, 1 / 6, 1 / 6])
+    assert found[2] == pytest.approx([1 / 4, 1 / 4, 2 / 4])
+    # Platt's targets of two classes.
+    assert believable(np.array([0] * 8 + [1] * 3), 2)[0] == pytest.approx([9 / 10, 1 / 10])
+    assert np.allclose(found.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.4, 1.0, 20.0])
+def test_no_temperature_changes_the_area_of_two_classes(temperature: float) -> None:
+    generator = np.random.default_rng(4)
+    logits = generator.normal(0.0, 12.0, (400, 2))
+    truth = logits[:, 1] - logits[:, 0] + generator.normal(0.0, 12.0, 400) > 0
+    odds = log_odds(logits, (1,), temperature)
+    assert len(np.unique(odds)) == 400
+    assert areas(truth, odds) == areas(truth, log_odds(logits, (1,)))
+    # The probabilities alone would tie.
+    assert temperature > 0.1 or len(np.unique(scaled(logits, temperature)[:, 1])) < 400
+
+
+def test_log_odds_are_those_of_the_summed_probability() -> None:
+    logits = np.random.default_rng(5).normal(0.0, 2.0, (50, 4))
+    chance = scaled(logits, 1.7)[:, [1, 3]].sum(axis=1)
+    assert log_odds(logits, (1, 3), 1.7) == pytest.approx(np.log(chance / (1 - chance)))

@@ -9,15 +9,21 @@ import pytest
 import torch
 from PIL import Image
 
+from models import retinopathy_fundus as package
 from models.kit.cases import Case
+from models.kit.explain.faithfulness import fall
+from models.kit.preprocess.whole_picture import resized
+from models.kit.trained import trained_network
 from models.retinopathy_fundus.input import CONTROL_SIDE, SIDE, crop_of, disc_of, without_source
 from models.retinopathy_fundus.model import THRESHOLD, heat_map, network, postprocess, preprocess
 from models.retinopathy_fundus.task import CONTROL, TASK, patient_of
 from node.domain.result import Outcome
 from node.domain.study import Picture, SopRef
 from node.errors import InvalidModelOutput, UnsupportedImage
+from tests.unit.models.chance import fall_by_chance
 
 REF = SopRef("1.2.840.10008.5.1.4.1.1.77.1.5.1", "2.25.1")
+WEIGHTS = Path(package.__file__).with_name("weights.safetensors")
 CENTRE, RADIUS = (140.0, 170.0), 110.0
 
 
@@ -106,3 +112,9 @@ def test_the_heat_map_lies_on_the_picture() -> None:
     shown = heat_map(network().eval(), preprocess(picture()), logits(0.9), picture())
     assert (shown.shape, shown.dtype) == ((290, 340), np.float32)
     assert 0 <= shown.min() <= shown.max() <= 1
+
+
+def test_the_heat_map_marks_what_moves_the_answer() -> None:
+    shipped, inputs = trained_network(TASK, WEIGHTS), preprocess(picture())
+    marked = resized(heat_map(shipped, inputs, logits(0.9), picture()), SIDE, SIDE)
+    assert fall(shipped, inputs, 1, marked) > 2 * fall_by_chance(shipped, inputs, 1)
