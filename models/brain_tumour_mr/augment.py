@@ -1,4 +1,4 @@
-"""Random changes of a training picture: place, orientation, brightness; none of them knows the disease.
+"""Random changes of a training picture: place, side, brightness; none of them knows the disease.
 
 Negatives come from other scanners and other sequences than the tumours. Where contrast, sharpness and noise vary more
 than between the two sources, and where most crops of a tumour's picture show healthy tissue too, the source tells
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 CROP = 144
 SCALE = (0.8, 1.25)
-ROTATION = math.pi / 12
+ROTATION = math.pi / 10
 GAMMA = (0.7, 1.4)
 GAIN = (0.75, 1.3)
 SHIFT = 0.3
@@ -25,7 +25,7 @@ LOW, HIGH = -3.0, 6.0
 
 
 def augment(image: Tensor, mask: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-    """(1, H, W) and its mask (H, W) to a turned, mirrored, scaled and shifted crop (1, CROP, CROP)."""
+    """(1, H, W) and its mask (H, W) to a slightly turned, mirrored, scaled and shifted crop (1, CROP, CROP)."""
     grid = _grid(image.shape[1:], generator)
     moved = functional.grid_sample(image[None], grid, "bilinear", "border", align_corners=False)[0]
     truth = None
@@ -37,7 +37,7 @@ def augment(image: Tensor, mask: Tensor | None, generator: torch.Generator) -> t
 
 def _grid(shape: torch.Size, generator: torch.Generator) -> Tensor:
     """Where the pixels of the crop lie in the picture, (1, CROP, CROP, 2) in -1..1."""
-    angle = _uniform((-ROTATION, ROTATION), generator) + math.pi / 2 * int(torch.randint(4, (), generator=generator))
+    angle = _uniform((-ROTATION, ROTATION), generator)
     scale = math.exp(_uniform((math.log(SCALE[0]), math.log(SCALE[1])), generator))
     mirror = 1.0 if torch.rand((), generator=generator) < 0.5 else -1.0
     rows, columns = shape

@@ -1,17 +1,19 @@
 """The network's plane, the same in training and on the node.
 
 Training pictures are whole slices of 250 mm (512 pixels of 0.49 mm, Cheng 2015) stored with 256 pixels. The network
-reads 192 pixels of 1.302 mm. On the node each slice is brought to that pixel size in its own plane, whatever the
-plane is, and cut or padded to the same square around its centre.
+reads 192 pixels of 1.302 mm. On the node each slice is stood upright and brought to that pixel size in its own plane,
+whatever the plane is, and cut or padded to the same square around its centre.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from skimage.transform import resize
+
+from models.brain_tumour_mr.upright import Upright
 
 Float = npt.NDArray[np.float32]
 
@@ -46,17 +48,14 @@ def bright_end(plane: Float) -> float:
 
 
 def from_picture(picture: Float) -> Float:
-    """A training picture (256, 256) as the network's plane (192, 192).
-
-    The pictures are stored with rows and columns exchanged; here they are turned into DICOM's order.
-    """
-    plane = _resized(picture.T, (SIZE, SIZE))
+    """An upright training picture (256, 256) as the network's plane (192, 192)."""
+    plane = _resized(picture, (SIZE, SIZE))
     return normalised(plane, bright_end(plane))
 
 
 def mask_from_picture(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """A mask (256, 256) on the network's plane: what covers at least half a pixel there."""
-    return np.asarray(_resized(mask.T.astype(np.float32), (SIZE, SIZE)) >= 0.5, dtype=np.uint8)
+    """An upright mask (256, 256) on the network's plane: what covers at least half a pixel there."""
+    return np.asarray(_resized(mask.astype(np.float32), (SIZE, SIZE)) >= 0.5, dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Plan:
     """How slices of (rows, columns) come onto the network's plane.
 
     Attributes:
-        shape: of a slice of the series.
+        shape: of a slice of the series, stood upright.
         scaled: its shape with pixels of ``PIXEL_MM``.
         inside: first (row, column) of the scaled slice that is on the plane; negative where the plane is larger.
     """
@@ -72,6 +71,7 @@ class Plan:
     shape: tuple[int, int]
     scaled: tuple[int, int]
     inside: tuple[int, int]
+    upright: Upright = field(default_factory=Upright)
 
     def windows(self) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """The common part, on the scaled slice and on the network's plane."""
@@ -80,14 +80,20 @@ class Plan:
         return (on_scaled[0], on_scaled[1]), (on_plane[0], on_plane[1])
 
 
-def plan(shape: tuple[int, int], spacing_mm: tuple[float, float]) -> Plan:
-    """For slices of ``shape`` (rows, columns) with pixels of ``spacing_mm`` (between rows, between columns)."""
+def plan(shape: tuple[int, int], spacing_mm: tuple[float, float], upright: Upright | None = None) -> Plan:
+    """For slices of ``shape`` (rows, columns) with pixels of ``spacing_mm`` (between rows, between columns), as the
+    series has them; ``upright`` says how they are turned, None: they stand.
+    """
+    upright = upright or Upright()
+    if upright.exchanged:
+        shape, spacing_mm = (shape[1], shape[0]), (spacing_mm[1], spacing_mm[0])
     rows, columns = (max(1, round(size * mm / PIXEL_MM)) for size, mm in zip(shape, spacing_mm, strict=True))
-    return Plan(shape, (rows, columns), ((rows - SIZE) // 2, (columns - SIZE) // 2))
+    return Plan(shape, (rows, columns), ((rows - SIZE) // 2, (columns - SIZE) // 2), upright)
 
 
 def from_series(array: Float, planned: Plan) -> Float:
     """Slices (k, r, c) of a series as the network's planes (k, 192, 192)."""
+    array = planned.upright.raised(array)
     on_scaled, on_plane = planned.windows()
     bright = max(bright_end(one) for one in array)
     planes = np.zeros((len(array), SIZE, SIZE), dtype=np.float32)
@@ -109,7 +115,7 @@ def to_series(probability: Float, planned: Plan) -> Float:
         scaled = np.zeros(planned.scaled, dtype=np.float32)
         scaled[on_scaled] = one[on_plane]
         back[index] = _resized(scaled, planned.shape)
-    return back
+    return planned.upright.laid_back(back)
 
 
 def _resized(plane: Float, shape: tuple[int, int]) -> Float:

@@ -1,7 +1,7 @@
 """The package's part on the node: slices onto the network's plane, and what its probabilities mean.
 
-Slices are read one by one in their own plane, whatever it is: the network was trained with turned and mirrored
-axial, coronal and sagittal slices.
+Slices are read one by one in their own plane, whatever it is, stood upright: the network was trained with axial,
+coronal and sagittal slices.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.brain_tumour_mr import grid
 from models.brain_tumour_mr.network import CLASSES, network
+from models.brain_tumour_mr.upright import upright_of
 from models.kit.measures import longest_in_plane_mm
 from node.domain.result import (
     CodedConcept,
@@ -106,4 +107,5 @@ def found(probability: npt.NDArray[np.float32], voxel_ml: float) -> npt.NDArray[
 
 
 def _plan(volume: Volume) -> grid.Plan:
-    return grid.plan((volume.shape[1], volume.shape[2]), (volume.spacing[1], volume.spacing[2]))
+    size, spacing = (volume.shape[1], volume.shape[2]), (volume.spacing[1], volume.spacing[2])
+    return grid.plan(size, spacing, upright_of(volume.affine))

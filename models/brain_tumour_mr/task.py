@@ -18,6 +18,7 @@ from models.brain_tumour_mr.augment import augment
 from models.brain_tumour_mr.network import network
 from models.kit.cases import Case, Listing, Problem
 from models.kit.data.duplicates import deduplicated
+from models.kit.data.listing import left_over
 from models.kit.data.pictures import read_grey
 from models.kit.task import Array, Settings, Task
 
@@ -34,6 +35,7 @@ def listing(data: Path) -> Listing:
     cases: list[Case] = []
     problems: list[Problem] = []
     folder = data / TUMOUR
+    told = {folder / "runs.csv"}
     with (folder / "runs.csv").open(newline="") as file:
         rows = {row["index"]: row for row in csv.DictReader(file)}
     for image in sorted(folder.glob("*.jpg")):
@@ -42,25 +44,34 @@ def listing(data: Path) -> Listing:
         name = f"{TUMOUR}/{image.stem}"
         if row is None or not mask.is_file():
             problems.append(Problem(name, "not in runs.csv" if row is None else "there is no mask"))
+            told |= {image, mask}
             continue
         facts: dict[str, float | str] = {"run": row["run"], "source": "tumour"}
+        facts |= {"sequence": f"run-{row['run']}", "position": float(image.stem)}
         cases.append(Case(name, image, 1, f"chunk-{row['chunk']}", mask, facts))
     for number, image in enumerate(sorted((data / HEALTHY).glob("*.jpg"))):
         group = f"healthy-{number // HEALTHY_GROUP}"
-        cases.append(Case(f"{HEALTHY}/{image.stem}", image, 0, group, None, {"run": group, "source": "healthy"}))
+        facts = {"run": group, "source": "healthy", "sequence": group, "position": float(number)}
+        cases.append(Case(f"{HEALTHY}/{image.stem}", image, 0, group, None, facts))
+    problems += [one for root in (folder, data / HEALTHY) for one in left_over(root, cases, told, data)]
     return deduplicated(Listing(tuple(sorted(cases, key=lambda case: case.id)), tuple(problems)))
 
 
 def image(case: Case) -> Array:
     """The slice on the network's plane, (1, 192, 192)."""
-    return grid.from_picture(read_grey(case.image))[None]
+    return grid.from_picture(_upright(case, read_grey(case.image)))[None]
 
 
 def mask(case: Case) -> npt.NDArray[np.uint8]:
     """1 where the tumour is, (192, 192)."""
     if case.mask is None:
         return np.zeros((grid.SIZE, grid.SIZE), dtype=np.uint8)
-    return grid.mask_from_picture(read_grey(case.mask) > 127)
+    return grid.mask_from_picture(_upright(case, read_grey(case.mask)) > 127)
+
+
+def _upright(case: Case, picture: Array) -> Array:
+    """The tumours' pictures are stored with rows and columns exchanged, the others as they are shown."""
+    return picture.T if case.facts["source"] == "tumour" else picture
 
 
 TASK = Task(
@@ -75,6 +86,6 @@ TASK = Task(
     network=network,
     split=Path(__file__).with_name("split.json"),
     augment=augment,
-    settings=Settings(epochs=12, batch=8, learning_rate=2e-3, weight_decay=1e-2, dropout=0.1, ema=0.99, storage="bf16"),
+    settings=Settings(epochs=40, batch=8, learning_rate=2e-3, weight_decay=1e-2, dropout=0.1, ema=0.99, storage="bf16"),
     parts=(0.76, 0.1, 0.14),
 )

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from models.brain_tumour_mr import grid
 from models.brain_tumour_mr.model import found, network, postprocess, preprocess
 from models.brain_tumour_mr.task import HEALTHY, TASK, TUMOUR
+from models.brain_tumour_mr.upright import upright_of
 from models.kit.training.epoch import train_epoch
 from models.kit.training.loop import new_bench
 from models.kit.training.samples import read_samples
@@ -78,7 +79,7 @@ def test_training_and_node_see_the_same(tmp_path: Path) -> None:
     Image.fromarray(picture.astype(np.uint8)).save(tmp_path / "one.png")
     trained_on = grid.from_picture(picture.astype(np.float32))
     millimetres = grid.FIELD_MM / 256
-    on_the_node = preprocess(volume(np.stack([picture.T] * 5), (5.0, millimetres, millimetres)))
+    on_the_node = preprocess(volume(np.stack([picture] * 5), (5.0, millimetres, millimetres)))
     assert on_the_node.shape == (1, 1, 5, grid.SIZE, grid.SIZE)
     assert np.allclose(on_the_node[0, 0, 2].numpy(), trained_on, atol=1e-4)
 
@@ -114,15 +115,52 @@ def test_nothing_and_next_to_nothing_are_negative() -> None:
     assert not found(np.zeros((2, 4, 4), np.float32), 1.0).any()
 
 
-def test_symmetries_cancel_the_orientation() -> None:
+# Of slices across each of the patient's axes: where the picture's right and its down point (LPS).
+SHOWN = {"axial": ((1, 0, 0), (0, 1, 0)), "coronal": ((1, 0, 0), (0, 0, -1)), "sagittal": ((0, 1, 0), (0, 0, -1))}
+
+
+@pytest.mark.parametrize("plane", SHOWN)
+@pytest.mark.parametrize("exchanged", [False, True])
+@pytest.mark.parametrize("rows", [1, -1])
+@pytest.mark.parametrize("columns", [1, -1])
+def test_however_a_series_is_stored_its_slices_stand_upright(
+    plane: str, exchanged: bool, rows: int, columns: int
+) -> None:
+    right, down = (np.array(axis, float) for axis in SHOWN[plane])
+    shown = np.stack([head((150, 170))] * 5).astype(np.float32)
+    stored = shown[:, ::rows, ::columns]
+    along_rows, along_columns = down * rows, right * columns
+    if exchanged:
+        stored, along_rows, along_columns = stored.swapaxes(1, 2), along_columns, along_rows
+    affine = np.eye(4)
+    # A little oblique, as most series are.
+    tilt = 0.2 * np.cross(right, down)
+    affine[:3, :3] = np.stack([5.0 * np.cross(right, down), 1.25 * along_rows + tilt, 1.25 * along_columns], axis=1)
+    upright = upright_of(affine)
+    assert np.array_equal(upright.raised(stored), shown)
+    assert np.array_equal(upright.laid_back(shown), stored)
+    given = Volume(
+        np.ascontiguousarray(stored), Grid(stored.shape, affine, "2.25.9", volume(stored).grid.sources), "MR"
+    )
+    bright = (preprocess(given) > 3)[0, 0].numpy()
+    _, at_row, at_column = (axis.mean() for axis in np.nonzero(bright))
+    assert (at_row > grid.SIZE / 2, at_column < grid.SIZE / 2) == (True, True), "the spot is below and to the left"
+    result = postprocess(answer(bright), given)
+    assert result.segmentation is not None
+    truth = stored > 200
+    found_there = result.segmentation.label_map > 0
+    assert (truth & found_there).sum() * 2 / (truth.sum() + found_there.sum()) > 0.9
+
+
+def test_an_answer_does_not_depend_on_the_side() -> None:
     torch.manual_seed(0)
     net = network().eval()
     picture = torch.randn(1, 1, 32, 32)
     with torch.inference_mode():
         straight = net.symmetric(picture)
-        turned = net.symmetric(torch.rot90(picture, 1, (2, 3)))
+        mirrored = net.symmetric(picture.flip(3))
         volume_of_two = net(torch.stack([picture[0], picture[0]], dim=1)[None])
-    assert torch.allclose(torch.rot90(straight, 1, (2, 3)), turned, atol=1e-5)
+    assert torch.allclose(straight.flip(3), mirrored, atol=1e-5)
     assert torch.allclose(volume_of_two[0, :, 1].exp(), straight[0], atol=1e-5)
 
 
