@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib
 import os
 import signal
@@ -65,7 +66,9 @@ def main() -> None:
         stop=stop,
     )
     try:
-        importlib.import_module(ROLE_MODULES[arguments.role]).serve(records, place)
+        module = importlib.import_module(ROLE_MODULES[arguments.role])
+        gc.freeze()  # what was made until here stays: nobody needs to look again and again whether it is garbage
+        module.serve(records, place)
     finally:
         records.close()
 

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, delete, func, select, update
 
 from node.database import associations
 from node.database.alerts import Alert, raise_alerts
@@ -29,6 +29,12 @@ INSTEAD_OF_A_ROW = ("instance_unreadable", "instance_not_recorded")
 MISSING = "instance_missing"
 PIECE = 500
 _PLACE = ("journal_id", "segment")
+# Built once: it is a part of every batch.
+_MOVE = update(journal_segment).where(
+    journal_segment.c.journal_id == bindparam("of_journal"),
+    journal_segment.c.segment == bindparam("of_segment"),
+    journal_segment.c.recorded == bindparam("after"),
+)
 
 
 class SqlArrivalRecord:
@@ -117,10 +123,10 @@ def _advance(connection: Connection, batch: Batch, now: datetime) -> bool:
     """Move the segment's position from ``after`` to ``upto``; False where it does not stand at ``after``."""
     values = {"recorded": batch.upto, "noted_at": now}
     place = {"journal_id": batch.journal_id, "segment": batch.segment}
+    stands = {"of_journal": batch.journal_id, "of_segment": batch.segment, "after": batch.after}
     if batch.after == 0 and insert_new(connection, journal_segment, _PLACE, place | values):
         return True
-    there = and_(_at(batch.journal_id, batch.segment), journal_segment.c.recorded == batch.after)
-    return connection.execute(update(journal_segment).where(there).values(**values)).rowcount == 1
+    return connection.execute(_MOVE, values | stands).rowcount == 1
 
 
 def _hold(connection: Connection, journal_id: str, until: datetime, now: datetime) -> None:

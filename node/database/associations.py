@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, update
+from sqlalchemy import Connection, Executable, and_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from node.database.statements import insert_new
@@ -21,15 +22,19 @@ def open_all(connection: Connection, facts: Mapping[str, AssociationFacts]) -> N
     """Those that are not known yet."""
     if not facts:
         return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(_open_all(connection.dialect.name), [_values(facts[name]) for name in sorted(facts)])
+
+
+@lru_cache(maxsize=2)
+def _open_all(dialect: str) -> Executable:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert(association)
     known = ("calling_ae", "called_ae", "peer_host", "receiver", "opened_at")
-    statement = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=("id",),
         set_={column: statement.excluded[column] for column in known},
         where=association.c.receiver == UNKNOWN,
     )
-    connection.execute(statement, [_values(facts[name]) for name in sorted(facts)])
 
 
 def end(connection: Connection, association_id: str, how: str, at: datetime) -> None:

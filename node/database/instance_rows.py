@@ -6,13 +6,23 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
 
 from node.database.tables import instance, series
 from node.domain.study import Instance, StoredInstance, Value
 
 # IS is a signed integer of 32 bits (PS3.5 Table 6.2-1); what is outside is no number.
 MAX_IS = 2**31 - 1
+
+# Built once: reception runs them again and again.
+_INSERT = insert(instance)
+_KNOWN = select(
+    instance.c.sop_instance_uid,
+    instance.c.variant,
+    instance.c.sha256,
+    instance.c.storage_key,
+    instance.c.removed_at,
+).where(instance.c.sop_instance_uid.in_(bindparam("uids", expanding=True)))
 
 
 @dataclass(slots=True)
@@ -27,10 +37,8 @@ class Known:
 
 def known(connection: Connection, sop_instance_uids: Collection[str]) -> dict[str, list[Known]]:
     """What was received before under each UID."""
-    columns = (instance.c.variant, instance.c.sha256, instance.c.storage_key, instance.c.removed_at)
-    wanted = select(instance.c.sop_instance_uid, *columns).where(instance.c.sop_instance_uid.in_(sop_instance_uids))
     found: dict[str, list[Known]] = {uid: [] for uid in sop_instance_uids}
-    for row in connection.execute(wanted):
+    for row in connection.execute(_KNOWN, {"uids": list(found)}):
         found[row.sop_instance_uid].append(Known(row.variant, row.sha256, row.storage_key, row.removed_at is not None))
     return found
 
@@ -39,7 +47,7 @@ def insert_instances(connection: Connection, rows: Iterable[tuple[int, StoredIns
     """Each of ``rows`` is the id of a series, an instance and its variant."""
     values = [_values(series_id, stored, variant) for series_id, stored, variant in rows]
     if values:
-        connection.execute(insert(instance), values)
+        connection.execute(_INSERT, values)
 
 
 def name_bytes(connection: Connection, lost_key: str, stored: StoredInstance) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from node.database import instance_rows, series_rows
 from node.database.alerts import raise_alerts
@@ -20,6 +20,8 @@ from node.ports import Recorded
 from node.ports.retention import Kept
 
 log = structlog.get_logger()
+
+_RECORDED = select(association.c.id).where(association.c.id.in_(bindparam("ids", expanding=True)))
 
 # Whether the bytes under a storage key are there: a row alone is no reason to let go of others.
 Holds = Callable[[str], bool]
@@ -93,7 +95,7 @@ def _link(connection: Connection, places: Mapping[Place, int], fresh: Sequence[S
     wanted = {association_id for _, association_id in pairs}
     if not wanted:
         return
-    there = frozenset(connection.execute(select(association.c.id).where(association.c.id.in_(wanted))).scalars())
+    there = frozenset(connection.execute(_RECORDED, {"ids": list(wanted)}).scalars())
     for series_id, association_id in sorted(pairs):
         if association_id in there:
             values = {"series_id": series_id, "association_id": association_id}

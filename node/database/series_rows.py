@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from node.database.statements import insert_new
 from node.database.tables import series, study
@@ -24,6 +24,27 @@ SERIES_KEYWORDS = (
     "Manufacturer",
     "ManufacturerModelName",
     "FrameOfReferenceUID",
+)
+
+# Built once: reception runs them again and again.
+_UPDATE = update(series).where(series.c.id == bindparam("series_id"))
+_TOUCH = update(study).where(study.c.study_instance_uid == bindparam("study"))
+_LOCK = (
+    select(
+        series.c.id,
+        series.c.study_instance_uid,
+        series.c.series_instance_uid,
+        series.c.state,
+        series.c.revision,
+        series.c.instances,
+        series.c.last_instance_at,
+    )
+    .where(
+        series.c.study_instance_uid.in_(bindparam("studies", expanding=True)),
+        series.c.series_instance_uid.in_(bindparam("series", expanding=True)),
+    )
+    .order_by(series.c.id)
+    .with_for_update()
 )
 
 # Study Instance UID and Series Instance UID.
@@ -107,22 +128,14 @@ def _write(
             values |= {"state": change.state, "revision": change.revision}
             values |= {"closed_at": None, "close_reason": None, "close_evidence": None}
             touched[place[0]] = max(touched.get(place[0], change.reopened_at), change.reopened_at)
-        connection.execute(update(series).where(series.c.id == rows[place].id).values(**values))
+        connection.execute(_UPDATE, values | {"series_id": rows[place].id})
     for uid, at in touched.items():
-        connection.execute(update(study).where(study.c.study_instance_uid == uid).values(updated_at=at))
+        connection.execute(_TOUCH, {"study": uid, "updated_at": at})
 
 
 def _locked(connection: Connection, places: Collection[Place]) -> dict[Place, Row[*tuple[Any, ...]]]:
-    columns = (
-        series.c.id, series.c.study_instance_uid, series.c.series_instance_uid,
-        series.c.state, series.c.revision, series.c.instances, series.c.last_instance_at,
-    )  # fmt: skip
-    wanted = select(*columns).order_by(series.c.id).with_for_update()
-    wanted = wanted.where(
-        series.c.study_instance_uid.in_({study_uid for study_uid, _ in places}),
-        series.c.series_instance_uid.in_({series_uid for _, series_uid in places}),
-    )
-    found = {(row.study_instance_uid, row.series_instance_uid): row for row in connection.execute(wanted)}
+    uids = {"studies": list({study for study, _ in places}), "series": list({series for _, series in places})}
+    found = {(row.study_instance_uid, row.series_instance_uid): row for row in connection.execute(_LOCK, uids)}
     return {place: row for place, row in found.items() if place in places}
 
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, literal_column
+from sqlalchemy import ColumnElement, Connection, Executable, Table, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert_new(connection: Connection, table: Table, unique: Sequence[str], values: Mapping[str, Any]) -> bool:
     """Insert unless a row with the same ``unique`` columns exists; whether it was inserted."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table).values(**values).on_conflict_do_nothing(index_elements=unique)
-    return connection.execute(statement.returning(table.c[unique[0]])).first() is not None
+    return connection.execute(_insert_new(connection.dialect.name, table, tuple(unique)), values).first() is not None
+
+
+# To build a statement costs several times what it takes to run it once more.
+@lru_cache(maxsize=64)
+def _insert_new(dialect: str, table: Table, unique: tuple[str, ...]) -> Executable:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(table).on_conflict_do_nothing(index_elements=unique)
+    return statement.returning(table.c[unique[0]])
 
 
 def in_state(column: ColumnElement[str], state: enum.StrEnum) -> ColumnElement[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping
@@ -53,6 +54,33 @@ class SafeJson(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         return storable(value)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        usual = super().bind_processor(dialect)
+        if dialect.name != "sqlite" or usual is None:
+            return usual
+
+        def process(value: Any) -> Any:
+            text = _plain_text(value)
+            return usual(value) if text is None else text
+
+        return process
+
+
+# Where they stand in a document's text, ``storable`` may have to change something: an escape (of NUL, of a surrogate),
+# what is no number, and a document within, for its keys.
+_SUSPICIOUS = ("\\", "NaN", "Infinity")
+
+
+def _plain_text(value: Any) -> str | None:
+    """The JSON text of a flat document of which ``storable`` would change nothing; None where that is not sure."""
+    if type(value) is not dict or any(type(key) is not str for key in value):
+        return None
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError):
+        return None
+    return None if "{" in text[1:] or any(each in text for each in _SUSPICIOUS) else text
 
 
 def storable_text(text: str) -> str:

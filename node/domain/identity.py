@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from functools import lru_cache
 
 from node.errors import InvalidUid
 
@@ -14,7 +15,13 @@ _NAMESPACE = uuid.UUID("5d4a9f4e-6d0f-5e55-9c1c-0b9c6b7d2a11")
 
 def is_uid(text: str) -> bool:
     """Digits and dots, at most 64 characters. Leading zeros in a component are tolerated: real archives hold them."""
-    return len(text) <= MAX_UID_LENGTH and _UID.match(text) is not None
+    return len(text) <= MAX_UID_LENGTH and _is_uid(text)
+
+
+# The images of a series share all but one of theirs.
+@lru_cache(maxsize=1024)
+def _is_uid(text: str) -> bool:
+    return _UID.match(text) is not None
 
 
 def require_uid(text: str, attribute: str) -> str:

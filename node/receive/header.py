@@ -39,7 +39,7 @@ MAX_TEXT = 1024
 MAX_VALUES = 64
 MAX_KNOWN = 128
 
-_CHARACTER_SET = 0x00080005
+CHARACTER_SET = 0x00080005
 _MULTIPLE = 2
 _NUMBERS = {
     "US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d",
@@ -60,7 +60,7 @@ class Header:
 def wanted_tags(extra_keywords: Iterable[str] = ()) -> dict[int, str]:
     """Tag and keyword of what we keep, of what routes ask for besides, and of the character set."""
     tags = {keyword: tag_for_keyword(keyword) for keyword in (*KEYWORDS, *extra_keywords)}
-    return {_CHARACTER_SET: "SpecificCharacterSet"} | {tag: keyword for keyword, tag in tags.items() if tag is not None}
+    return {CHARACTER_SET: "SpecificCharacterSet"} | {tag: keyword for keyword, tag in tags.items() if tag is not None}
 
 
 def check(view: View, transfer_syntax_uid: str, data_set_offset: int) -> Mapping[str, str]:
@@ -71,9 +71,13 @@ def check(view: View, transfer_syntax_uid: str, data_set_offset: int) -> Mapping
     Raises:
         UndecodableDataSet: as ``read``.
     """
-    encoded = part10.encoded_at(view, view.start + data_set_offset, transfer_syntax_uid)
-    top = Walk(encoded.data, encoded.start, encoded.end, encoded.encoding, _UIDS_WANTED, groups=False).run().top
-    return {keyword: _uid(top[tag]) for keyword, tag in _UID_TAGS.items() if tag in top}
+    return uids_in(part10.encoded_at(view, view.start + data_set_offset, transfer_syntax_uid))
+
+
+def uids_in(encoded: part10.EncodedDataSet) -> Mapping[str, str]:
+    """As ``check``, of a data set."""
+    top = Walk(encoded.data, encoded.start, encoded.end, encoded.encoding, UIDS_WANTED, groups=False).run().top
+    return {keyword: uid_text(top[tag].data) for keyword, tag in UID_TAGS.items() if tag in top}
 
 
 def read(view: View, transfer_syntax_uid: str, wanted: Mapping[int, str], data_set_offset: int | None = None) -> Header:
@@ -94,19 +98,20 @@ def read(view: View, transfer_syntax_uid: str, wanted: Mapping[int, str], data_s
 
 def interpret(top: Mapping[int, RawValue], groups: Mapping[int, RawValue], wanted: Mapping[int, str]) -> Header:
     """Raw elements as values; what cannot be understood is left out rather than guessed."""
-    character_set = top.get(_CHARACTER_SET)
-    codecs = _codecs(character_set.data if character_set else b"")
-    attributes = {wanted[tag]: _value(tag, raw, codecs) for tag, raw in top.items() if tag != _CHARACTER_SET}
+    character_set = top.get(CHARACTER_SET)
+    codecs = codecs_of(character_set.data if character_set else b"")
+    attributes = {wanted[tag]: value_of(tag, raw, codecs) for tag, raw in top.items() if tag != CHARACTER_SET}
     for tag, raw in groups.items():
         keyword = wanted[tag]
         if keyword in FUNCTIONAL_GROUP_KEYWORDS and attributes.get(keyword) is None:
-            attributes[keyword] = _value(tag, raw, codecs)
-    uids = {keyword: _uid(top[tag]) for keyword, tag in _UID_TAGS.items() if tag in top}
+            attributes[keyword] = value_of(tag, raw, codecs)
+    uids = {keyword: uid_text(top[tag].data) for keyword, tag in UID_TAGS.items() if tag in top}
     kept = {keyword: value for keyword, value in attributes.items() if value is not None}
     return Header(uids=uids, attributes=kept)
 
 
-def _value(tag: int, raw: RawValue, codecs: tuple[str, ...]) -> Value:
+def value_of(tag: int, raw: RawValue, codecs: tuple[str, ...]) -> Value:
+    """As ``to_value``, remembered where it is short."""
     return _known_value(tag, raw, codecs) if len(raw.data) <= MAX_KNOWN else to_value(tag, raw, codecs)
 
 
@@ -117,7 +122,8 @@ def _known_value(tag: int, raw: RawValue, codecs: tuple[str, ...]) -> Value:
 
 
 @lru_cache(maxsize=64)
-def _codecs(character_set: bytes) -> tuple[str, ...]:
+def codecs_of(character_set: bytes) -> tuple[str, ...]:
+    """Of the value of Specific Character Set."""
     return tuple(text.codecs_of(character_set))
 
 
@@ -175,8 +181,9 @@ def _binary_numbers(raw: RawValue, code: str) -> list[Value]:
     return [number if math.isfinite(number) else None for number in numbers]
 
 
-def _uid(raw: RawValue) -> str:
-    return raw.data.decode("latin_1").rstrip("\x00 ")
+def uid_text(data: bytes) -> str:
+    """A UID as it stands, without padding, unchecked."""
+    return data.decode("latin_1").rstrip("\x00 ")
 
 
 def _tag(keyword: str) -> int:
@@ -185,5 +192,5 @@ def _tag(keyword: str) -> int:
     return tag
 
 
-_UID_TAGS = {keyword: _tag(keyword) for keyword in UID_KEYWORDS}
-_UIDS_WANTED = frozenset(_UID_TAGS.values())
+UID_TAGS = {keyword: _tag(keyword) for keyword in UID_KEYWORDS}
+UIDS_WANTED = frozenset(UID_TAGS.values())

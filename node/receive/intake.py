@@ -15,6 +15,7 @@ from node.domain.study import Arrival, AssociationFacts, Value
 from node.errors import DataSetMismatch, IncompleteDataSet, OutOfResources
 from node.ports import Clock, Draft, InstanceStore, Recording, StoredObject, View
 from node.receive import header, part10
+from node.receive.familiar import UidCheck
 
 
 class Room(Protocol):
@@ -48,6 +49,7 @@ class Intake:
         self.clock = clock
         self._room = room
         self._wanted = header.wanted_tags(extra_keywords)
+        self._uids = UidCheck()
 
     def begin(self, size_hint: int = 0) -> Draft:
         """A place for the next instance; asked for before anything of it is written.
@@ -83,7 +85,7 @@ class Intake:
     def _judge(self, view: View, command: Command, association: AssociationFacts, data_set_offset: int) -> Arrival:
         require_uid(command.sop_class_uid, "Affected SOP Class UID")
         require_uid(command.sop_instance_uid, "Affected SOP Instance UID")
-        found = header.check(view, command.transfer_syntax_uid, data_set_offset)
+        found = self._uids.check(view, command.transfer_syntax_uid, data_set_offset)
         uids = {keyword: _uid(found, keyword) for keyword in header.UID_KEYWORDS}
         if uids["SOPClassUID"] != command.sop_class_uid:
             raise DataSetMismatch("SOP Class UID differs from the command")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
 import structlog
 
-from node.domain.study import Arrival, ByteRange, StoredInstance
+from node.domain.study import Arrival, ByteRange, StoredInstance, Value
 from node.errors import AinodeError, UndecodableDataSet
 from node.ports import InstanceArrived, Unrecorded, View
 from node.receive import header, part10
+from node.receive.familiar import HeaderReader
 from node.receive.recording import stored_instance
 
 log = structlog.get_logger()
@@ -29,7 +30,7 @@ class Reader:
     """``extra_keywords`` are those that routes ask for besides those always kept."""
 
     def __init__(self, extra_keywords: Iterable[str] = ()) -> None:
-        self._wanted = header.wanted_tags(extra_keywords)
+        self._headers = HeaderReader(header.wanted_tags(extra_keywords))
 
     def read(self, events: Iterable[InstanceArrived]) -> Iterator[Read]:
         """One answer for each, in order; what cannot be read is no error of another."""
@@ -54,16 +55,16 @@ class Reader:
         if location.length <= SMALL:
             data = b"".join(_pieces(descriptor, location.offset, location.length))
             digest = hashlib.sha256(memoryview(data)[arrival.data_set_offset :]).hexdigest()
-            found = self._header(View(data, 0, len(data)), arrival)
+            attributes = self._header(View(data, 0, len(data)), arrival)
         else:
             digest = _digest(descriptor, location, arrival.data_set_offset)
             # All of it was read just now, so the disk answers: a page that it cannot give would end this process.
             with part10.mapped(location) as view:
-                found = self._header(view, arrival)
-        return arrival, stored_instance(arrival, replace(event.stored, sha256=digest), found.attributes)
+                attributes = self._header(view, arrival)
+        return arrival, stored_instance(arrival, replace(event.stored, sha256=digest), attributes)
 
-    def _header(self, view: View, arrival: Arrival) -> header.Header:
-        return header.read(view, arrival.transfer_syntax_uid, self._wanted, arrival.data_set_offset)
+    def _header(self, view: View, arrival: Arrival) -> Mapping[str, Value]:
+        return self._headers.attributes(view, arrival.transfer_syntax_uid, arrival.data_set_offset)
 
 
 def unrecorded(kind: str, event: InstanceArrived, error: Exception) -> Unrecorded:

@@ -18,6 +18,9 @@ from node.store.journal.format import BLOCK, RECORD_SPACE, Entry, Kind, round_up
 from node.store.journal.records import encode_arrival
 from node.store.journal.segment import Segment
 
+# An object no longer than this is kept in memory until it is whole: then it is written at once, with its record.
+SMALL = 128 * 1024
+
 
 @dataclass(slots=True)
 class Place:
@@ -53,13 +56,17 @@ class Room(Protocol):
 
 
 class JournalDraft:
-    """Writes whole blocks, so that pages which are not in memory need not be read first; the rest is carried along."""
+    """Writes whole blocks, so that pages which are not in memory need not be read first; the rest is carried along.
+
+    Nothing is written of a small object before it is committed.
+    """
 
     def __init__(self, room: Room, place: Place) -> None:
         self._room = room
         self._place: Place | None = place
-        self._carry = bytearray(BLOCK)
-        self._carried = RECORD_SPACE  # the record is written last, over these zeros
+        self._held: list[bytes] | None = []  # a small object; None: it is not small
+        self._carry = bytearray()
+        self._carried = 0
         self._written = 0  # whole blocks, in bytes
         self._flushed_tail = False
         self._crc = 0
@@ -80,6 +87,14 @@ class JournalDraft:
         place = self._fitting(RECORD_SPACE + self._size + added)
         for view in views:
             self._crc = crc32(view, self._crc)
+        if self._held is not None:
+            if self._size + added <= SMALL:
+                self._held.append(b"".join(views))
+                self._size += added
+                return
+            views = self._let_go(self._held) + views
+            added += self._size
+            self._size = 0
         whole = (self._carried + added) // BLOCK * BLOCK
         if whole:
             self._write_blocks(place, views, whole)
@@ -91,6 +106,9 @@ class JournalDraft:
     @contextmanager
     def view(self) -> Iterator[View]:
         place = self._open_place()
+        if self._held is not None:
+            yield View(self._joined(self._held), 0, self._size)
+            return
         self._write_tail(place)
         start = place.start + RECORD_SPACE
         with translated("the object cannot be read back"):
@@ -106,9 +124,12 @@ class JournalDraft:
             StoreUnavailable: nothing was stored.
         """
         place = self._open_place()
-        self._write_tail(place)
         entry = Entry(kind, len(record), place.start + RECORD_SPACE, self._size, self._crc, crc32(record))
-        self._write(place, [record], place.start)
+        if self._held is not None:
+            self._write(place, _whole_blocks(record, self._joined(self._held)), place.start)
+        else:
+            self._write_tail(place)
+            self._write(place, [record], place.start)
         try:
             position = place.segment.append(entry)
         except OSError as error:
@@ -122,6 +143,18 @@ class JournalDraft:
         if self._place is not None:
             place, self._place = self._place, None
             self._room.leave(place)
+
+    def _let_go(self, held: list[bytes]) -> list[memoryview]:
+        """It has become too long for memory: what was kept is to be written, behind room for the record."""
+        self._held = None
+        self._carry = bytearray(BLOCK)
+        self._carried = RECORD_SPACE  # the record is written last, over these zeros
+        return [memoryview(each) for each in held]
+
+    def _joined(self, held: list[bytes]) -> bytes:
+        if len(held) != 1:
+            held[:] = [b"".join(held)]
+        return held[0]
 
     def _write_blocks(self, place: Place, views: list[memoryview], whole: int) -> None:
         """``whole`` bytes of carry and views; the rest of the last view is carried."""
@@ -163,9 +196,10 @@ class JournalDraft:
         if larger is not place:
             self._place = larger
             try:
-                with memoryview(place.segment.mapped(place.end)) as whole:
-                    written = whole[place.start : place.start + self._written]
-                    self._write(larger, [written], larger.start)
+                if self._written:
+                    with memoryview(place.segment.mapped(place.end)) as whole:
+                        written = whole[place.start : place.start + self._written]
+                        self._write(larger, [written], larger.start)
             finally:
                 self._room.leave(place)
         return larger
@@ -185,6 +219,12 @@ class JournalDraft:
         if self._place is None:
             raise StoreUnavailable("the draft has ended")
         return self._place
+
+
+def _whole_blocks(record: bytes, data: bytes) -> list[memoryview | bytes | bytearray]:
+    """Record and object as they lie in their extent."""
+    end = RECORD_SPACE + len(data)
+    return [record, bytes(RECORD_SPACE - len(record)), data, bytes(round_up(end) - end)]
 
 
 def _bytes_of(part: Buffer) -> memoryview:

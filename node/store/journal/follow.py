@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -60,9 +61,6 @@ class Wake:
             self._socket.close()
             self._socket = None
 
-    def __del__(self) -> None:
-        self.close()
-
     def _opened(self) -> socket.socket:
         if self._socket is None:
             with self._guard:
@@ -70,6 +68,7 @@ class Wake:
                     self._address = f"\0ainode-journal-{self._identity()}"
                     made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
                     made.setblocking(False)
+                    weakref.finalize(self, made.close)
                     self._socket = made
         return self._socket
 

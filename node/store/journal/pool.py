@@ -121,7 +121,7 @@ class Pool:
 
     def spares(self) -> list[Path]:
         """Free files of the right size."""
-        return [path for path in self._free_files() if path.stat().st_size == self.segment_bytes]
+        return [path for path in self._free_files() if _size_of(path) == self.segment_bytes]
 
     def sweep(self) -> None:
         """Remove what the dead were making, and files of a size that is no longer asked for. Under the lock."""
@@ -183,3 +183,11 @@ class Pool:
                 header = unpack_header(file.read(BLOCK))
                 highest = max(highest, header.number if header else 0)
         return highest
+
+
+def _size_of(path: Path) -> int:
+    """-1: another process has just taken it."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1

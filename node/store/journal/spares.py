@@ -25,6 +25,7 @@ log = structlog.get_logger()
 _PIECE = 4 << 20  # bytes written at once
 _PAUSE_S = 0.1  # after each piece, while objects come
 _RETRY_S = 5.0  # after a full or failing disk
+_LOOK_AGAIN_S = 0.5  # whether objects still come
 
 
 class Spares:
@@ -87,13 +88,23 @@ class Spares:
         while not self._stop.is_set():
             self._asked.clear()
             try:
-                while self.make_one():
+                while self._waited() and self.make_one():
                     self._ready()
                 enough = self.are_enough()
             except StoreUnavailable as error:
                 log.warning("journal.no_spare", reason=error.message, **error.details)
                 enough = False
             self._asked.wait(None if enough else _RETRY_S)
+
+    def _waited(self) -> bool:
+        """Until nothing comes, or few are left: what is written ahead costs the disk as much as what comes. False: it
+        is time to end.
+        """
+        few = max(1, self._pool.settings.spare_segments // 2)
+        while self._busy() and len(self._pool.spares()) >= few:
+            if self._stop.wait(_LOOK_AGAIN_S):
+                return False
+        return not self._stop.is_set()
 
     def _write_ahead(self, path: Path) -> bool:
         size = self._pool.segment_bytes

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql, sqlite
 
-from node.database.types import UtcDateTime, storable, storable_text
+from node.database.types import SafeJson, UtcDateTime, storable, storable_text
 
 JSON_LIKE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -26,6 +26,14 @@ def test_everything_json_like_becomes_strict_json_without_nul(value: object) -> 
     text = json.dumps(storable(value), allow_nan=False, ensure_ascii=False)
     text.encode("utf-8")
     assert "\\u0000" not in text
+
+
+@given(JSON_LIKE | st.dictionaries(st.text() | st.integers(), JSON_LIKE))
+def test_a_document_is_bound_as_what_is_storable_of_it(value: object) -> None:
+    bound = SafeJson().bind_processor(sqlite.dialect())
+    assert bound is not None
+    if value is not None:
+        assert json.loads(bound(value)) == json.loads(json.dumps(storable(value)))
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")))

@@ -258,6 +258,31 @@ def test_running(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.recorder.waiting == 0
 
 
+@pytest.mark.parametrize("together", [1, recorder.MANY - 1, recorder.MANY])
+def test_the_more_comes_at_once_the_longer_entries_gather(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setattr(recorder, "GATHER_S", 10_000.0)
+    monkeypatch.setattr(recorder, "GATHER_MANY_S", 20_000.0)
+    pauses: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout or 0.0)
+            self.set()
+            return True
+
+    def wait(timeout_s: float) -> None:
+        if timeout_s:
+            for number in range(together):
+                desk.receive(number)
+
+    monkeypatch.setattr(desk.journal, "wait", wait)
+    desk.recorder.run(Stop())
+    assert len(desk.record.rows) == together
+    assert [round(pause, -4) for pause in pauses] == [20_000.0 if together == recorder.MANY else 10_000.0]
+
+
 def test_an_entry_beyond_a_whole_journal_of_unknown_things(desk: Desk) -> None:
     """Entries that need no row move the position, and nothing else."""
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Journals of these tests number their segments from 1."""
+"""Journals of these tests number their segments from 1, and objects of more than 8 KiB are not small in them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ import pytest
 def _first_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     first = types.SimpleNamespace(UUID=uuid.UUID, uuid4=lambda: uuid.UUID(int=1))
     monkeypatch.setattr("node.store.journal.folder.uuid", first)
+
+
+@pytest.fixture(autouse=True)
+def _few_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.store.journal.draft.SMALL", 8192)
 
 
 @pytest.fixture

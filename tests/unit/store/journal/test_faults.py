@@ -74,7 +74,8 @@ def test_writes_that_take_less_than_they_were_given(tmp_path: Path) -> None:
     assert content_of(where, draft.commit(arrival()).key) == content
 
 
-def test_nothing_is_written_to_a_segment_after_a_failed_flush(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "flush"), [(5_000, 2), (10_000, 3)])
+def test_nothing_is_written_to_a_segment_after_a_failed_flush(tmp_path: Path, size: int, flush: int) -> None:
     """A later flush of the same file may succeed without the pages that the failed one lost."""
     disk = FaultyDisk()
     where = journal(tmp_path, disk)
@@ -82,10 +83,11 @@ def test_nothing_is_written_to_a_segment_after_a_failed_flush(tmp_path: Path) ->
     under_way = where.begin(0)
     under_way.write([bytes(10_000)])
     failing = where.begin(0)
-    failing.write([b"failing"])
-    disk.arm(3)  # tail, record, entry, flush
+    failing.write([bytes(size)])
+    disk.arm(flush)  # object with its record, or tail and record; entry, flush
     with pytest.raises(StoreUnavailable):
         failing.commit(arrival(2))
+    assert disk.calls[flush] == "flush"
     with pytest.raises(StoreUnavailable):
         under_way.write([bytes(100_000)])
     under_way.discard()
@@ -96,17 +98,18 @@ def test_nothing_is_written_to_a_segment_after_a_failed_flush(tmp_path: Path) ->
     assert set(where.keys()) == {first, second}
 
 
-def test_who_was_under_way_in_it_cannot_commit_either(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "flush"), [(5_000, 2), (10_000, 3)])
+def test_who_was_under_way_in_it_cannot_commit_either(tmp_path: Path, size: int, flush: int) -> None:
     disk = FaultyDisk()
     where = journal(tmp_path, disk)
     under_way = where.begin(0)
-    under_way.write([bytes(10_000)])
+    under_way.write([bytes(size)])
     failing = where.begin(0)
-    failing.write([bytes(10_000)])
-    disk.arm(3)  # tail, record, entry, flush
+    failing.write([bytes(size)])
+    disk.arm(flush)  # object with its record, or tail and record; entry, flush
     with pytest.raises(StoreUnavailable):
         failing.commit(arrival(1))
-    assert disk.calls[3] == "flush"
+    assert disk.calls[flush] == "flush"
     with pytest.raises(StoreUnavailable):
         under_way.commit(arrival(2))
     assert list(where.keys()) == []

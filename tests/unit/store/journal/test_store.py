@@ -11,6 +11,7 @@ import structlog.testing
 from node.errors import ObjectMissing, StoreError, StoreUnavailable
 from node.store.journal import JournalStore
 from node.store.journal.disk import Disk
+from node.store.journal.folder import Folder
 from node.store.journal.format import BLOCK, INDEX_OFFSET
 from tests.unit.store.journal.arrivals import arrival, content_of, journal, store
 from tests.unit.store.journal.faulty import FaultyDisk
@@ -357,6 +358,25 @@ def test_spares_are_written_ahead_and_taken(tmp_path: Path) -> None:
     wait_for(lambda: len(spares(tmp_path)) == 2, "two spares again")
     where.close()
     assert list((tmp_path / "free").glob("*.new")) == []
+
+
+def test_while_objects_come_only_half_of_the_spares_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    quiet = threading.Event()
+
+    def is_busy(_: Folder) -> bool:
+        looks.append(len(spares(tmp_path)))
+        return not quiet.is_set()
+
+    monkeypatch.setattr(Folder, "is_busy", is_busy)
+    monkeypatch.setattr("node.store.journal.spares._LOOK_AGAIN_S", 0.01)
+    where = journal(tmp_path, segment_bytes=SEGMENT, spares=4)
+    store(where, b"x")
+    wait_for(lambda: looks.count(2) > 5, "two are enough for now")
+    assert max(looks) == 2
+    quiet.set()
+    wait_for(lambda: len(spares(tmp_path)) == 4, "all four")
+    where.close()
 
 
 def test_no_spares_without_room_and_none_by_a_reader(tmp_path: Path) -> None:
