@@ -8,15 +8,16 @@ from torch import Tensor, nn
 from models.breast_us.input import network_input
 from models.kit.classification import calibrated
 from models.kit.ensemble import Ensemble
+from models.kit.explain.input_map import input_map
 from models.kit.networks.residual import ResidualClassifier
 from models.kit.preprocess.whole_picture import Float, resized
 from node.domain.result import CodedConcept, Finding, InferenceResult, Outcome
 from node.domain.study import Picture
 
-MEMBERS = 2
+MEMBERS = 3
 # Both from validation data (MODEL_CARD.md, "Results").
-TEMPERATURE = 0.8838
-THRESHOLD = 0.071715
+TEMPERATURE = 0.9547
+THRESHOLD = 0.093802
 
 NORMAL, BENIGN, MALIGNANT = range(3)
 # PS3.16 CID 6063 and CID 6054.
@@ -29,17 +30,17 @@ BREAST = CodedConcept("76752008", "SCT", "Breast")
 
 
 def member() -> ResidualClassifier:
-    """One network: (N, 1, 112, 112) to logits (N, 3) of normal, benign, malignant."""
+    """One network: (N, 1, 128, 128) to logits (N, 3) of normal, benign, malignant."""
     return ResidualClassifier(channels=1, classes=3, width=24, blocks=(1, 1, 1, 1), dropout=0.4)
 
 
 def network() -> nn.Module:
-    """All of them, each looking at the picture and its mirror image: (N, 1, 112, 112) to log-probabilities (N, 3)."""
+    """All of them, each looking at the picture and its mirror image: (N, 1, 128, 128) to log-probabilities (N, 3)."""
     return Ensemble([member() for _ in range(MEMBERS)], ("identity", "flip_columns"))
 
 
 def preprocess(picture: Picture) -> Tensor:
-    """The networks' input, float32 (1, 1, 112, 112).
+    """The networks' input, float32 (1, 1, 128, 128).
 
     Raises:
         UnsupportedImage: the picture is coloured, tiny, without contrast, or mostly black.
@@ -67,6 +68,6 @@ def postprocess(outputs: Tensor, picture: Picture) -> InferenceResult:
     return InferenceResult(Outcome.POSITIVE if positive else Outcome.NEGATIVE, findings)
 
 
-def heat_map(network: Ensemble, inputs: Tensor, outputs: Tensor, picture: Picture) -> Float:
+def heat_map(network: nn.Module, inputs: Tensor, outputs: Tensor, picture: Picture) -> Float:
     """Where the evidence for a malignant lesion lies: float32 in 0..1 on the grid of ``picture``."""
-    return resized(network.heat_map(inputs, MALIGNANT), *picture.shape).clip(0.0, 1.0)
+    return resized(input_map(network, inputs, MALIGNANT), *picture.shape).clip(0.0, 1.0)

@@ -46,8 +46,10 @@ MEMBER = Task(
     image=image,
     network=started_member,
     split=Path(__file__).with_name("split.json"),
-    augment=PictureAugment(rotation=8, scale=1.2, aspect=1.1, shift=0.08),
-    settings=Settings(epochs=30, batch=16, learning_rate=2e-3, weight_decay=2e-2, dropout=0.2, ema=0.98),
+    augment=PictureAugment(
+        rotation=12, scale=1.3, aspect=1.15, shift=0.1, gamma=1.5, gain=1.3, blank=0.5, blank_side=0.35
+    ),
+    settings=Settings(epochs=64, batch=16, learning_rate=2e-3, weight_decay=2e-2, dropout=0.3, ema=0.98),
     required_sensitivity=0.9,
 )
 

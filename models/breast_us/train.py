@@ -19,14 +19,20 @@ from models.kit.training.loop import device_of, parser, train
 from models.kit.training.weights import save_weights
 
 
-def train_ensemble(data: Path, out: Path, epochs: int, device: torch.device, limit: int = 0) -> None:
+def train_ensemble(
+    data: Path, out: Path, epochs: int, device: torch.device, limit: int = 0, stop_after: int = 0
+) -> None:
     """Train each member from its own seed and write the ensemble's weights.
+
+    ``stop_after`` ends each member after this epoch of its schedule of ``epochs``; 0 goes to the end.
 
     Raises:
         DivergedError, ValueError: as ``models.kit.training.loop.train``.
     """
     for seed in range(MEMBERS):
-        train(MEMBER, data, out / str(seed), replace(MEMBER.settings, epochs=epochs, seed=seed), device, limit)
+        train(
+            MEMBER, data, out / str(seed), replace(MEMBER.settings, epochs=epochs, seed=seed), device, limit, stop_after
+        )
     joined = network()
     joined.load_state_dict(
         ensemble_of(member, [out / str(seed) / "weights.safetensors" for seed in range(MEMBERS)]).state_dict()
@@ -35,7 +41,7 @@ def train_ensemble(data: Path, out: Path, epochs: int, device: torch.device, lim
 
 
 def main() -> None:
-    """Command line: that of the kit; ``--seed`` and ``--stop-after`` have no meaning here."""
+    """Command line: that of the kit; ``--seed`` has no meaning here."""
     chosen = parser().parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
@@ -46,7 +52,7 @@ def main() -> None:
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     epochs = chosen.epochs or MEMBER.settings.epochs
-    train_ensemble(chosen.data, chosen.out, epochs, device_of(chosen.device), chosen.limit)
+    train_ensemble(chosen.data, chosen.out, epochs, device_of(chosen.device), chosen.limit, chosen.stop_after)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 
 from models.kit.cases import Case
 from models.kit.data.pictures import read_grey
-from models.kit.data.splits import SPLIT_SEED, make_split
+from models.kit.training.loop import prepared_in
 from models.kit.training.scores import roc_auc
 from models.lung_nodule_ct.malignancy import NAMES, Features, Linear, nodule_features
 from models.lung_nodule_ct.task import CONSENSUS, TASK
@@ -66,10 +66,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for malignancy.json")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    cases = TASK.listing(arguments.data).cases
-    split = make_split(cases, TASK.parts, SPLIT_SEED)
-    model = fitted(*rated_nodules(split.part(cases, "train")))
-    features, ratings = rated_nodules(split.part(cases, "validation"))
+    prepared = prepared_in(TASK, arguments.data, arguments.out)
+    model = fitted(*rated_nodules(prepared.part("train")))
+    features, ratings = rated_nodules(prepared.part("validation"))
     whole = separation(ratings, np.array([model.rating(one) for one in features]))
     logger.info("validation: AUC %.3f, of the area alone %.3f", whole, separation(ratings, features[:, 0]))
     content = {

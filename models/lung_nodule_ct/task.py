@@ -7,6 +7,7 @@ Truth is the consensus of at least half the readers: what two or more of the thr
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from models.kit.cases import Case, Listing, Problem
 from models.kit.data.pictures import read_grey
 from models.kit.task import Array, Settings, Task
 from models.lung_nodule_ct import crops
-from models.lung_nodule_ct.network import network
+from models.lung_nodule_ct.network import NoduleUNet, network
+from models.lung_nodule_ct.rated import malignancy_figures
 
 FOLDER = "lung-nodule-lidc-128"
 CONSENSUS = 2
@@ -63,7 +65,8 @@ def mask(case: Case) -> npt.NDArray[np.uint8]:
     return np.asarray(crops.window(read_grey(case.mask) >= CONSENSUS, case.id), dtype=np.uint8)
 
 
-TASK = Task(
+# What is trained: every picture as it is, once.
+TRAINED = Task(
     id="lung_nodule_ct",
     dataset=(FOLDER,),
     kind="segmentation",
@@ -72,7 +75,7 @@ TASK = Task(
     listing=listing,
     image=image,
     mask=mask,
-    network=network,
+    network=NoduleUNet,
     split=Path(__file__).with_name("split.json"),
     augment=compose(
         mirror=(0, 1),
@@ -87,6 +90,9 @@ TASK = Task(
         noise=0.1,
         blur=0.7,
     ),
-    settings=Settings(epochs=9, batch=8, learning_rate=2e-3, weight_decay=1e-2, dropout=0.1, ema=0.99),
+    settings=Settings(epochs=36, batch=8, learning_rate=2e-3, weight_decay=1e-2, dropout=0.1, ema=0.99),
     parts=(0.7, 0.12, 0.18),
 )
+
+# What is evaluated and shipped.
+TASK = replace(TRAINED, network=network, further=malignancy_figures)

@@ -23,9 +23,12 @@ from models.breast_us.model import (
 from models.breast_us.task import MEMBER, TASK
 from models.kit.cases import Case
 from models.kit.ensemble import Ensemble
+from models.kit.explain.faithfulness import fall
+from models.kit.preprocess.whole_picture import resized
 from node.domain.result import Outcome
 from node.domain.study import Picture, SopRef
 from node.errors import InvalidModelOutput, UnsupportedImage
+from tests.unit.models.chance import fall_by_chance
 
 REF = SopRef("1.2.840.10008.5.1.4.1.1.6.1", "2.25.1")
 
@@ -116,3 +119,10 @@ def test_the_heat_map_lies_on_the_picture() -> None:
     shown = heat_map(joined, preprocess(picture()), said(0.1, 0.1, 0.8), picture())
     assert (shown.shape, shown.dtype) == ((200, 240), np.float32)
     assert 0 <= shown.min() <= shown.max() <= 1
+
+
+def test_the_heat_map_marks_what_moves_the_answer() -> None:
+    torch.manual_seed(0)
+    fresh, inputs = network().eval(), preprocess(picture())
+    marked = resized(heat_map(fresh, inputs, said(0.1, 0.1, 0.8), picture()), SIDE, SIDE)
+    assert fall(fresh, inputs, MALIGNANT, marked) > 2 * fall_by_chance(fresh, inputs, MALIGNANT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from models.kit.training.samples import read_samples
 from models.kit.training.state import new_state
 from models.lung_nodule_ct import crops, fit_malignancy, malignancy, scan
 from models.lung_nodule_ct.model import LARGEST_COUNT, candidates, network, postprocess, preprocess
-from models.lung_nodule_ct.task import FOLDER, TASK
+from models.lung_nodule_ct.network import CHUNK, OUTLINE, NoduleUNet
+from models.lung_nodule_ct.task import FOLDER, TASK, TRAINED
 from node.domain.result import Outcome
 from node.domain.study import Grid, SopRef, Volume
 from node.errors import InvalidModelOutput, UnsupportedImage
@@ -147,6 +149,41 @@ def test_bad_input_is_refused() -> None:
         postprocess(torch.zeros(1, 2, 1, 8, 8), given)
 
 
+def test_a_second_look_only_where_something_is_suspected() -> None:
+    torch.manual_seed(0)
+    plain, shipped = NoduleUNet().eval(), network().eval()
+    pictures = torch.randn((2, 1, 32, 32))
+
+    def told(x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(plain(x), dim=1)
+
+    with torch.inference_mode():
+        shipped.load_state_dict(plain.state_dict())
+        # What a fresh network says is near 0.5 everywhere.
+        views = [torch.rot90(told(torch.rot90(pictures, turn, (2, 3))), -turn, (2, 3)) for turn in range(4)]
+        views += [told(pictures.flip(axis)).flip(axis) for axis in (2, 3)]
+        mean = torch.stack(views).mean(dim=0)
+        odds = shipped(pictures).diff(dim=1)[:, 0]
+        level = math.log((1 - OUTLINE) / OUTLINE)
+        assert torch.allclose(odds, torch.logit(mean[:, 1]) + level, atol=1e-4)
+        assert torch.equal(odds >= 0, mean[:, 1] >= OUTLINE)
+        assert not torch.allclose(told(pictures), mean, atol=1e-3)
+        assert plain.head.bias is not None
+        plain.head.bias.copy_(torch.tensor([20.0, -20.0]))
+        shipped.load_state_dict(plain.state_dict())
+        assert torch.allclose(
+            shipped(pictures).diff(dim=1) - level, plain(pictures).diff(dim=1).clamp_min(-13.9), atol=0.2
+        )
+
+
+def test_a_stack_of_patches_is_read_as_its_pictures() -> None:
+    torch.manual_seed(0)
+    shipped, pictures = network().eval(), torch.randn((CHUNK + 3, 1, 32, 32))
+    with torch.inference_mode():
+        stack = shipped(pictures.movedim(0, 1)[None])
+        assert torch.allclose(stack[0].movedim(1, 0), shipped(pictures), atol=1e-5)
+
+
 def test_ratings_follow_what_they_were_fitted_to(tmp_path: Path) -> None:
     cases = TASK.listing(data_folder(tmp_path)).cases
     features, ratings = fit_malignancy.rated_nodules(cases)
@@ -158,12 +195,12 @@ def test_ratings_follow_what_they_were_fitted_to(tmp_path: Path) -> None:
 
 
 def test_a_short_training_lowers_the_loss(tmp_path: Path) -> None:
-    samples, problems = read_samples(TASK, TASK.listing(data_folder(tmp_path)).cases)
+    samples, problems = read_samples(TRAINED, TRAINED.listing(data_folder(tmp_path)).cases)
     assert len(samples) == 8
     assert not problems
-    settings = type(TASK.settings)(epochs=2, batch=2, learning_rate=3e-3, dropout=0.0)
-    bench = new_bench(TASK, settings, torch.device("cpu"), samples, ())
-    state = new_state(TASK, settings, torch.device("cpu"))
+    settings = type(TRAINED.settings)(epochs=2, batch=2, learning_rate=3e-3, dropout=0.0)
+    bench = new_bench(TRAINED, settings, torch.device("cpu"), samples, ())
+    state = new_state(TRAINED, settings, torch.device("cpu"))
     losses = []
     for _ in range(2):
         losses.append(train_epoch(bench, state, lambda: None))
