@@ -32,10 +32,12 @@ __all__ = ["network", "postprocess", "preprocess"]
 
 # Chosen on validation slices (MODEL_CARD.md, "Operating point").
 PROBABILITY = 0.5
-LEAST_SURE = 0.5
+LEAST_SURE = 0.95
 # A piece below this volume is no finding.
 LEAST_VOLUME_ML = 0.5
 LEAST_FIELD_MM = 100.0
+# Voxels of one piece share a face, an edge or a corner.
+TOUCHING = np.ones((3, 3, 3))
 
 ABNORMAL_STRUCTURE = CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")
 NEOPLASM = CodedConcept("108369006", "SCT", "Neoplasm")
@@ -66,7 +68,7 @@ def preprocess(volume: Volume) -> Tensor:
 
 
 def postprocess(outputs: Tensor, volume: Volume) -> InferenceResult:
-    """One segment, its volume and its longest diameter in the plane of the images.
+    """One segment, its volume, and the longest diameter of any piece of it in the plane of the images.
 
     Args:
         outputs: logits [1, 2, k, 192, 192].
@@ -84,7 +86,9 @@ def postprocess(outputs: Tensor, volume: Volume) -> InferenceResult:
     if not mask.any():
         return InferenceResult(Outcome.NEGATIVE)
     size = float(mask.sum()) * volume.grid.voxel_volume_ml
-    longest = longest_in_plane_mm(mask, (volume.spacing[1], volume.spacing[2]))
+    pieces, count = ndimage.label(mask, TOUCHING)
+    spacing = (volume.spacing[1], volume.spacing[2])
+    longest = max(longest_in_plane_mm(pieces == number, spacing) for number in range(1, count + 1))
     measurements = (
         Measurement(VOLUME, round(size, 3), MILLILITRE),
         Measurement(LONG_AXIS, round(longest, 1), MILLIMETRE),
@@ -95,7 +99,7 @@ def postprocess(outputs: Tensor, volume: Volume) -> InferenceResult:
 
 def found(probability: npt.NDArray[np.float32], voxel_ml: float) -> npt.NDArray[np.bool_]:
     """Voxels of at least ``PROBABILITY`` in pieces that are large enough and somewhere sure enough."""
-    pieces, count = ndimage.label(probability >= PROBABILITY, np.ones((3, 3, 3)))
+    pieces, count = ndimage.label(probability >= PROBABILITY, TOUCHING)
     if not count:
         return np.zeros(probability.shape, dtype=bool)
     numbers = np.arange(1, count + 1)

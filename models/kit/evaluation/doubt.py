@@ -21,6 +21,8 @@ from models.kit.evaluation.run import Run
 
 TERCILES = ("least disagreement", "middle", "most disagreement")
 VOTES = "disagreement.csv"
+LEAST = 1e-5  # nats; what rounding makes
+SAME = " The votes never differ, as those of a network that takes every view by itself: the parts are dealt by chance."
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _within(
 def _told(run: Run, terciles: Sequence[_Tercile]) -> tuple[dict[str, Any], Section]:
     ensemble = _ensemble(run)
     how = f"{len(ensemble.members)} network(s), each looking at the views {', '.join(ensemble.views)}"
-    document = {
+    document: dict[str, Any] = {
         "votes": how,
         "terciles": [
             {
@@ -128,4 +130,7 @@ def _told(run: Run, terciles: Sequence[_Tercile]) -> tuple[dict[str, Any], Secti
         for one in terciles
     ]
     note = f"Mutual information of the votes, in nats. Votes: {how}. {VOTES} has every case, the most doubtful first."
+    if terciles[-1].highest < LEAST:
+        note += SAME
+        document["votes_differ"] = False
     return document, Section("Disagreement", note, [Table(["part", "cases", "up to", *map(heading, names)], rows)])

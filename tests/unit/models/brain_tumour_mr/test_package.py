@@ -106,6 +106,14 @@ def test_a_tumour_is_measured_on_the_input_grid() -> None:
     assert set(np.flatnonzero(result.segmentation.label_map.any(axis=(1, 2)))) == {2, 3, 4}
 
 
+def test_the_longest_diameter_is_that_of_one_piece() -> None:
+    where = np.zeros((6, grid.SIZE, grid.SIZE), dtype=bool)
+    where[2:5, 60:80, 80:100] = where[2:5, 110:130, 80:110] = True
+    result = postprocess(answer(where), volume())
+    longest_mm = result.findings[0].measurements[1].value
+    assert longest_mm == pytest.approx(np.hypot(20, 30) * grid.PIXEL_MM, rel=0.03)
+
+
 def test_nothing_and_next_to_nothing_are_negative() -> None:
     nothing = np.zeros((6, grid.SIZE, grid.SIZE), dtype=bool)
     assert postprocess(answer(nothing), volume()).outcome is Outcome.NEGATIVE

@@ -210,6 +210,8 @@ def test_disagreement_is_measured_by_tercile(classifier: Path, segmentation: Pat
     assert sum(one["cases"] for one in found["terciles"]) == len(predictions(classifier))
     assert all(one["highest_mutual_information"] < 1e-5 for one in found["terciles"])
     assert found["votes"] == "1 network(s), each looking at the views identity, flip_columns"
+    assert found["votes_differ"] is False
+    assert "The votes never differ" in (classifier / "out" / "report.html").read_text()
     with (classifier / "out" / "disagreement.csv").open(newline="") as file:
         assert {row["case"] for row in csv.DictReader(file)} == {row["id"] for row in predictions(classifier)}
     outlined = metrics(segmentation)["disagreement"]["terciles"]
@@ -227,6 +229,7 @@ def test_an_ensemble_votes_itself(classifier: Path) -> None:
     out = classifier / "ensemble"
     found = evaluate(task, classifier / "data", weights, out, CPU, baselines=False, samples=5)
     assert found["disagreement"]["votes"].startswith("2 network(s)")
+    assert "votes_differ" not in found["disagreement"]
     with (out / "disagreement.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     # The most doubtful first: the one member is sure where the other one is not.
