@@ -196,9 +196,12 @@ def _document(records: Records, pacs: EmbeddedPacs, sent: Sent, timed_out: froze
 def _rows(
     records: Records, held: dict[str, PacsInstance], sent: Sent, study_instance_uid: str
 ) -> Iterator[dict[str, Any]]:
-    """One row for each job of the study, and one for each model that did not want it."""
+    """One row for each current job of the study, and one for each model that did not want it.
+
+    On a busy machine a series may seem complete before its last image has come: what was made of it then is superseded.
+    """
     study = records.worklist.study(study_instance_uid)
-    jobs = [records.worklist.job(job["id"]) for job in study["jobs"]]
+    jobs = [records.worklist.job(job["id"]) for job in study["jobs"] if job["superseded_at"] is None]
     for job in jobs:
         objects = [_object(written, held) for written in job["objects"]]
         arrivals = [held[written["sop_instance_uid"]].received_at for written in objects if written["received"]]

@@ -34,7 +34,11 @@ def demo(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
 
 def test_built_in_studies_show_every_kind_of_outcome(tmp_path: Path) -> None:
     code, document, log = demo(tmp_path, "--keep", str(tmp_path / "kept"))
-    assert (code, document.get("ok")) == (0, True), log
+    assert (code, document.get("ok")) == (0, True), (
+        document,
+        log,
+        (tmp_path / "kept" / "site" / "node.log").read_text(),
+    )
     rows = {row["outcome"]: row for row in document["studies"] if row["model"] == "hippocampus_mr"}
     assert set(rows) == {"POSITIVE", "NOT EVALUABLE", "NOT WANTED"}, (document, log)
     positive = rows["POSITIVE"]

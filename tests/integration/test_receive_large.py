@@ -22,10 +22,13 @@ SIZE = int(os.environ.get("AINODE_LARGE_MB", "300")) << 20
 PIECE = 1 << 20
 MAX_GROWTH_KIB = 64 * 1024
 
+# What is logged meanwhile, by another thread, must not come between what is printed here.
 RECEIVER = """
 import sys
 from pathlib import Path
+import structlog
 from tests.integration.receiving import serving
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 with serving(Path(sys.argv[1]), fast=sys.argv[2] == "fast", kind=sys.argv[3]) as site:
     print(site.address[1], flush=True)
     sys.stdin.readline()
