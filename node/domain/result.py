@@ -31,6 +31,36 @@ class CodedConcept:
     meaning: str
 
 
+class GraphicType(enum.StrEnum):
+    """What the points of a location are (PS3.3 C.18.6.1.2 and C.18.9.1.2)."""
+
+    POINT = "POINT"
+    MULTIPOINT = "MULTIPOINT"
+    POLYLINE = "POLYLINE"
+    POLYGON = "POLYGON"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a finding lies, on the input grid; a POLYGON is the outline of a region, the others are no region.
+
+    Attributes:
+        points: (k, r, c) in a volume, (r, c) in a picture; a whole number is the centre of a voxel or pixel. POINT has
+            one; POLYLINE two at least; POLYGON three at least, in one plane, closed without repeating the first.
+    """
+
+    graphic_type: GraphicType
+    points: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What a finding is like, in codes: a name and a value, for example margin: spiculated."""
+
+    concept: CodedConcept
+    value: CodedConcept
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """A number with its UCUM unit, for example volume 3.2 mL."""
@@ -45,8 +75,10 @@ class Finding:
     """One finding; ``segment`` is the number of the segment that delineates it, ``probability`` in 0..1.
 
     ``image`` is the image (or frame) that it was found on, where the package is given pictures; the engine fills it in.
+    A model that is given a volume may say which ``slice`` k shows the finding; the engine makes an ``image`` of it.
     ``present`` is False for what the model looked for and did not find on that image: it says so with its
-    ``probability``, and belongs into a NEGATIVE result as well.
+    ``probability``, and belongs into a NEGATIVE result as well. ``tracking_id`` is a name for a person to follow the
+    finding by; without one it is called after its segment or concept.
     """
 
     concept: CodedConcept
@@ -56,6 +88,10 @@ class Finding:
     site: CodedConcept | None = None
     image: SopRef | None = None
     present: bool = True
+    location: Location | None = None
+    qualities: tuple[Quality, ...] = ()
+    tracking_id: str | None = None
+    slice: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +106,35 @@ class Segment:
     colour_rgb: tuple[int, int, int] | None = None
 
 
+class SegmentationType(enum.StrEnum):
+    """How a SEG holds its segments (PS3.3 C.8.20.2)."""
+
+    BINARY = "BINARY"
+    FRACTIONAL = "FRACTIONAL"
+    LABELMAP = "LABELMAP"
+
+
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """Segments as one label map on the input grid: uint8 (k, r, c), 0 is background, n is segment number n."""
+    """Segments as one label map on the input grid: uint8 (k, r, c), 0 is background, n is segment number n.
+
+    ``fractions``: float32 (segments, k, r, c), how probable each segment is in each voxel, 0..1; what a FRACTIONAL SEG
+    holds, and none but it.
+    """
 
     segments: tuple[Segment, ...]
     label_map: npt.NDArray[np.uint8]
+    fractions: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParametricMap:
+    """A quantity for each voxel of the input grid: float32 (k, r, c) in ``unit`` (UCUM); ``label`` as for a segment."""
+
+    label: str
+    quantity: CodedConcept
+    unit: CodedConcept
+    array: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +169,8 @@ class InferenceResult:
     """What one run of a model says about one input.
 
     ``reason`` says why there is no evaluation; of a series of pictures with findings, which images had none.
+    ``key_slices`` are the slices k of a volume that a reader should see first (0 is the picture, where there is one);
+    the engine makes ``key_images`` of them.
     """
 
     outcome: Outcome
@@ -117,6 +178,9 @@ class InferenceResult:
     segmentation: Segmentation | None = None
     reason: Reason | None = None
     heat_maps: tuple[HeatMap, ...] = ()
+    parametric_maps: tuple[ParametricMap, ...] = ()
+    key_slices: tuple[int, ...] = ()
+    key_images: tuple[SopRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
