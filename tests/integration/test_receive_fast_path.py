@@ -283,7 +283,7 @@ def test_idle_processes_take_their_share_of_one_port(tmp_path: Path) -> None:
             assert process.stdout is not None
             assert any(line == "serving\n" for line in process.stdout)
         with ExitStack() as stack:
-            scus = [stack.enter_context(RawScu(listener.getsockname())) for _ in range(12)]
+            scus = [stack.enter_context(RawScu(listener.getsockname())) for _ in range(24)]
             for number, scu in enumerate(scus):
                 assert scu.associate()[0] == ASSOCIATE_AC
                 assert store(scu, number) == Status.SUCCESS
@@ -291,7 +291,7 @@ def test_idle_processes_take_their_share_of_one_port(tmp_path: Path) -> None:
                 scu.release()
         outputs = [process.communicate(timeout=60)[0] for process in processes]
         shares = [int(next(line for line in output.splitlines() if line.isdigit())) for output in outputs]
-        assert sum(shares) == 12
+        assert sum(shares) == 24
         assert min(shares) >= 1
     finally:
         listener.close()

@@ -54,7 +54,7 @@ def told(
     sent: Sequence[Sent], way: tuple[bool, str], root: Path, segment: int
 ) -> tuple[list[list[bytes]], list[object]]:
     """Every PDU that was answered on each association, and what is kept: rows with their Part 10 files."""
-    config = ReceiveSection(host="127.0.0.1", port=0, timeout_s=2.0)
+    config = ReceiveSection(host="127.0.0.1", port=0, timeout_s=15.0)
     with serving(root, config, fast=way[0], kind=way[1]) as site:
         answers = [list(answered(site.address, each, segment)) for each in sent]
         ends = site.wait_for_ends(len(site.catalogue.associations))
