@@ -15,6 +15,10 @@ AinodeError
 │   ├── NoPixelData
 │   ├── UndecodablePixelData
 │   ├── UnsupportedImage
+│   ├── ConstantImage, SaturatedImage, EmptySlices, ImplausibleIntensity,
+│   ├── TruncatedFieldOfView, IncompleteOrgan, OrientationNotSupported,
+│   ├── PictureSizeOutsideLimits, ColourNotSupported, BurnedInAnnotation,
+│   ├── OutOfDistribution         unlike what the network was trained on
 │   └── GeometryError
 │       ├── MissingSlices, UnevenSpacing, DuplicateSlices, MixedOrientation,
 │       └── GantryTilt, SeveralAcquisitions, MixedImages
@@ -36,6 +40,7 @@ AinodeError
     ├── NotFound
     ├── InvalidTransition
     ├── Superseded                a newer job stands for this one
+    ├── AlreadyWithdrawn          the result was withdrawn before
     ├── LibraryMissing            a library of an optional extra is not installed
     └── KitRefused                the model kit cannot do that with this package, these files or these settings
 
@@ -136,6 +141,50 @@ class UndecodablePixelData(InputError):
 
 class UnsupportedImage(InputError):
     pass
+
+
+class ConstantImage(InputError):
+    """Every pixel has the same value."""
+
+
+class SaturatedImage(InputError):
+    pass
+
+
+class EmptySlices(InputError):
+    pass
+
+
+class ImplausibleIntensity(InputError):
+    """Values that the modality, or the model's declaration, does not allow."""
+
+
+class TruncatedFieldOfView(InputError):
+    """The body goes on beyond the edge of the field of view."""
+
+
+class IncompleteOrgan(InputError):
+    """The organ goes on beyond the first or the last slice."""
+
+
+class OrientationNotSupported(InputError):
+    pass
+
+
+class PictureSizeOutsideLimits(InputError):
+    pass
+
+
+class ColourNotSupported(InputError):
+    pass
+
+
+class BurnedInAnnotation(InputError):
+    pass
+
+
+class OutOfDistribution(InputError):
+    """The network's embedding of the input lies too far from those of its training data."""
 
 
 class GeometryError(InputError):
@@ -256,6 +305,10 @@ class InvalidTransition(OperationError):
 
 class Superseded(OperationError):
     """What was judged is no longer what is there: another job, or none, stands for this one."""
+
+
+class AlreadyWithdrawn(OperationError):
+    """The result was withdrawn before: it is neither withdrawn twice nor run again."""
 
 
 class LibraryMissing(OperationError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from pydicom.uid import (
 
 from node.app.devices import resolve
 from node.domain.identity import derive_uid
-from node.domain.model import InputKind, Interval, ModelDescription
+from node.domain.interval import Interval
+from node.domain.model import InputKind, ModelDescription
 from node.domain.study import ByteRange
 from node.errors import AinodeError
 from node.infer.executor import SpawnedExecutor
@@ -37,7 +39,8 @@ PICTURE_PIXELS = 256
 def check_package(folder: Path) -> dict[str, Any]:
     """Each step with whether it passed and a detail; the first that fails ends the check.
 
-    The inference runs on noise: the outcome may be anything, only an error is a failure.
+    The inference runs on noise: the outcome may be anything, only an error is a failure. Noise is unlike anything that
+    a model was trained on, so that how unlike is not asked.
     """
     steps: list[dict[str, Any]] = []
     try:
@@ -67,7 +70,8 @@ def _infer(model: ModelDescription) -> str:
     try:
         with tempfile.TemporaryDirectory(prefix="ainode-check-") as folder:
             images = _write_noise(model, Path(folder))
-            reply = executor.run(InferenceRequest(model, images, resolve("auto")[0], TIMEOUT_S), lambda: None)
+            asked = replace(model, out_of_distribution=None)
+            reply = executor.run(InferenceRequest(asked, images, resolve("auto")[0], TIMEOUT_S), lambda: None)
     finally:
         executor.close()
     reason = f" ({reply.result.reason.text})" if reply.result.reason else ""
@@ -108,6 +112,8 @@ def _slices(model: ModelDescription) -> Iterator[FileDataset]:
         image.FrameOfReferenceUID = derive_uid("check", "frame of reference")
         image.ImageOrientationPatient, image.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, number * slice_mm]
         image.PixelSpacing, image.SliceThickness = [pixel_mm, pixel_mm], slice_mm
+        if modality == "CT":  # from air to soft tissue
+            image.RescaleIntercept, image.RescaleSlope = -900, 1
         yield image
 
 

@@ -8,6 +8,7 @@ from node.config import Config, DimseDestination
 from node.deliver import storage_scu
 from node.deliver.association import Peer
 from node.domain.delivery import CommitmentReport
+from node.domain.rendition import Rendition, Wishes
 from node.domain.retry import RetryPolicy
 from node.errors import NotFound
 
@@ -43,6 +44,17 @@ def dimse_destination(
         commitment_wait_s=settings.commitment_wait_s,
         apply_report=apply_report,
     )
+
+
+def wishes(config: Config) -> dict[str, Wishes]:
+    """What each destination is sent, by its name."""
+    return {
+        one.name: Wishes(
+            frozenset(Rendition(kind.upper()) for kind in one.pictures),
+            None if one.segmentation == "model" else Rendition(one.segmentation.upper()),
+        )
+        for one in config.destinations
+    }
 
 
 def delivery_policy(settings: DimseDestination) -> RetryPolicy:

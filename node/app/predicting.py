@@ -26,6 +26,7 @@ from node.errors import OperationError, ReceiveError
 from node.infer.executor import SpawnedExecutor
 from node.infer.heat_maps import name_of
 from node.infer.pictures import read_file, read_pictures
+from node.infer.record import not_evaluable
 from node.ports import InferenceReply, InferenceRequest, Run, View
 from node.receive import header, part10
 from node.results.overlay import overlay
@@ -60,16 +61,16 @@ def predict(config: Config, model_id: str, path: Path, out: Path, device: str) -
         raise OperationError(f"several series fit {model_id}; name the folder of one: {uids}")
     if not fitting:
         result = InferenceResult(Outcome.NOT_EVALUABLE, reason=_not_wanted(judged))
-        return _document(model, result, [], [])
+        return _document(model, InferenceReply(result, None), [], [])
     series, admission = fitting[0]
     reply = _run(config, model, series, unfit_reason(admission), device)
     objects = _write(model, series, reply.result, reply.grid, out)
-    return _document(model, reply.result, objects, _draw(model, series, reply.result.heat_maps, out))
+    return _document(model, reply, objects, _draw(model, series, reply.result.heat_maps, out))
 
 
 def _run(config: Config, model: ModelDescription, series: Series, unfit: Reason | None, device: str) -> InferenceReply:
     if unfit is not None:
-        return InferenceReply(InferenceResult(Outcome.NOT_EVALUABLE, reason=unfit), None)
+        return not_evaluable(unfit)
     executor = SpawnedExecutor()
     timeout_s = model.runtime.timeout_s or config.work.timeout_s
     try:
@@ -125,8 +126,9 @@ def _picture(model: ModelDescription, series: Series, image: SopRef) -> Picture:
 
 
 def _document(
-    model: ModelDescription, result: InferenceResult, objects: list[str], heat_maps: list[str]
+    model: ModelDescription, reply: InferenceReply, objects: list[str], heat_maps: list[str]
 ) -> dict[str, Any]:
+    result = reply.result
     return {
         "model": model.id,
         "model_version": model.version,
@@ -135,6 +137,7 @@ def _document(
         "findings": findings_to_plain(result.findings),
         "objects": objects,
         "heat_maps": heat_maps,
+        "checks": list(reply.provenance.get("checks", ())),
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from node.app.clock import SystemClock
+from node.app.destinations import wishes
 from node.app.stores import holding, open_files, open_journal
 from node.config import Config
 from node.database.arrivals import SqlArrivalRecord
@@ -16,9 +17,12 @@ from node.database.catalogue import SqlCatalogue
 from node.database.engine import make_engine
 from node.database.migrations import upgrade
 from node.database.outbox import SqlOutbox
+from node.database.result_rows import SqlResults
 from node.database.roles import SqlRoleBoard
 from node.domain.retry import RetryPolicy
+from node.jobs.documents import SqlDueDocuments
 from node.jobs.queue import SqlJobQueue
+from node.jobs.withdrawals import SqlWithdrawals
 from node.ports import Clock
 from node.show.worklist import Worklist
 from node.store.either import EitherStore
@@ -43,6 +47,9 @@ class Records:
     files: FileStore
     arrivals: SqlArrivalRecord
     results: FileStore
+    documents: SqlDueDocuments
+    withdrawals: SqlWithdrawals
+    written: SqlResults
 
     def close(self) -> None:
         self.journal.close()
@@ -83,6 +90,7 @@ def open_records(config: Config, instance: str = "command") -> Records:
             delivery_attempts,
             config.work.max_wait_s,
             RetryPolicy(config.work.max_attempts, config.work.retry_base_s, config.work.retry_cap_s),
+            wishes=wishes(config),
         ),
         outbox=SqlOutbox(engine, clock),
         roles=SqlRoleBoard(engine, clock),
@@ -92,6 +100,9 @@ def open_records(config: Config, instance: str = "command") -> Records:
         files=files,
         arrivals=SqlArrivalRecord(engine, clock, holding(instances)),
         results=FileStore(data / "results"),
+        documents=SqlDueDocuments(engine, clock, delivery_attempts, wishes(config)),
+        withdrawals=SqlWithdrawals(engine),
+        written=SqlResults(engine),
     )
 
 

@@ -28,8 +28,9 @@ def node_status(records: Records) -> dict[str, Any]:
         for one in found.problems
     ]
     paused = records.queue.paused()
-    quarantined = records.worklist.quarantined()
-    reasons = why_not_ok(roles, disk, [model for model in models if model["problem"]], paused, quarantined)
+    quarantined, documents = records.worklist.quarantined(), records.worklist.documents()
+    broken = [model for model in models if model["problem"]]
+    reasons = why_not_ok(roles, disk, broken, paused, quarantined, documents["given_up"])
     return {
         "state": node_state(roles, reasons),
         "version": __version__,
@@ -37,6 +38,7 @@ def node_status(records: Records) -> dict[str, Any]:
         "roles": roles,
         "jobs": jobs,
         "quarantined": quarantined,
+        "documents": documents,
         "deliveries": deliveries,
         "disk": disk,
         "devices": records.worklist.devices(),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from node.app.destinations import wishes
 from node.app.packages import open_models
 from node.app.place import Heartbeat, Place
 from node.app.records import Records
-from node.app.writing import result_writer
+from node.app.writing import rejection_writer, result_writer
 from node.database.history import SqlResultHistory
 from node.domain.retry import RetryPolicy
+from node.infer.due_documents import DueDocumentWriter
 from node.infer.executor import SpawnedExecutor
 from node.infer.worker import Worker
 
@@ -15,6 +17,7 @@ from node.infer.worker import Worker
 def serve(records: Records, place: Place) -> None:
     """Work until the process is told to stop."""
     work = records.config.work
+    models, history = open_models(records.config), SqlResultHistory(records.engine)
     worker = Worker(
         records.queue,
         records.catalogue,
@@ -22,13 +25,25 @@ def serve(records: Records, place: Place) -> None:
         records.results,
         SpawnedExecutor(),
         result_writer(),
-        SqlResultHistory(records.engine),
-        open_models(records.config),
+        history,
+        models,
         RetryPolicy(work.max_attempts, work.retry_base_s, work.retry_cap_s),
         owner=f"{place.host}/{place.instance}",
         lease_s=work.lease_s,
         device=place.device,
         timeout_s=work.timeout_s,
+        documents=DueDocumentWriter(
+            records.documents,
+            records.catalogue,
+            records.instances,
+            records.results,
+            result_writer(),
+            rejection_writer(),
+            history,
+            models,
+            wishes=wishes(records.config),
+        ),
+        wishes=wishes(records.config),
     )
     with Heartbeat(records.roles, place, lambda: {"device": place.device}):
         place.ready()

@@ -119,6 +119,8 @@ class DimseDestination(Section):
     max_attempts: Attempts = 100
     retry_base_s: Seconds = 2.0
     retry_cap_s: Seconds = 300.0
+    pictures: tuple[Literal["secondary_capture", "presentation_state"], ...] = ()  # in addition to what every one gets
+    segmentation: Literal["model", "binary", "labelmap"] = "model"  # model: the type that the model declares
 
 
 class Source(Section):

@@ -12,11 +12,13 @@ from node.database.plain import documents_to_plain
 from node.database.statements import beside, in_state
 from node.database.tables import delivery, job, result
 from node.domain.delivery import Delivery, DeliveryState
+from node.domain.document import ResultKind
 from node.domain.result import ResultObject
 from node.errors import AinodeError
 
 # SR, KOS and their kin (PS3.4 B.5) refer to the other objects, so they go last.
 REPORTS = "1.2.840.10008.5.1.4.1.1.88."
+KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 
 SEND_ORDER = (case((result.c.sop_class_uid.startswith(REPORTS, autoescape=True), 1), else_=0), delivery.c.id)
 
@@ -27,9 +29,19 @@ DELIVERIES = (
 )
 
 
-def insert_result(connection: Connection, job_id: int, written: ResultObject, now: datetime) -> int:
+def insert_result(
+    connection: Connection,
+    job_id: int,
+    written: ResultObject,
+    now: datetime,
+    attempt: int,
+    kind: ResultKind = ResultKind.RESULT,
+) -> int:
+    """``attempt`` is that of the job after which it was written."""
     values = {
         "job_id": job_id,
+        "kind": kind,
+        "attempt": attempt,
         "sop_class_uid": written.sop_class_uid,
         "sop_instance_uid": written.sop_instance_uid,
         "series_instance_uid": written.series_instance_uid,
@@ -39,6 +51,7 @@ def insert_result(connection: Connection, job_id: int, written: ResultObject, no
         "size": written.size,
         "created_at": now,
         "predecessors": documents_to_plain(written.predecessors),
+        "rendition": written.rendition,
     }
     result_id: int = connection.execute(insert(result).values(**values).returning(result.c.id)).scalar_one()
     return result_id

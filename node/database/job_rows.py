@@ -79,4 +79,5 @@ def job_from_row(row: Row[*tuple[Any, ...]]) -> Job:
         reason=reason_from_plain(fields["reason"]),
         superseded_by=fields["superseded_by"],
         superseded_at=fields["superseded_at"],
+        withdrawn_at=fields["withdrawn_at"],
     )

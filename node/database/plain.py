@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from node.domain.admission import Condition
-from node.domain.result import CodedConcept, DocumentRef, Finding, Measurement, Reason
+from node.domain.result import CodedConcept, DocumentRef, Finding, Location, Measurement, Reason
 
 
 def findings_to_plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -22,9 +22,19 @@ def findings_to_plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
             "present": finding.present,
             "image": None if finding.image is None else asdict(finding.image),
             "code": _code(finding.concept),
+            "location": None if finding.location is None else _location(finding.location),
+            "qualities": [
+                {"concept": _code(quality.concept), "value": _code(quality.value)} for quality in finding.qualities
+            ],
+            "tracking_id": finding.tracking_id,
+            "slice": finding.slice,
         }
         for finding in findings
     ]
+
+
+def _location(location: Location) -> dict[str, Any]:
+    return {"graphic_type": location.graphic_type.value, "points": [list(point) for point in location.points]}
 
 
 def _measurement(measurement: Measurement) -> dict[str, Any]:

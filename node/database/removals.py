@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, Row, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, Engine, Row, and_, delete, exists, insert, or_, select, update
 
 from node.database.statements import beside, insert_new
 from node.database.tables import association, instance, job, removal, result, series, series_association, study
@@ -23,6 +23,11 @@ from node.ports.retention import Freed, Kept
 
 log = structlog.get_logger()
 
+# A run of the job is under way, or the try to write a document about it that announced the object.
+_IS_WRITTEN = or_(
+    job.c.state == JobState.IN_PROGRESS,
+    and_(job.c.document_due_at.is_not(None), job.c.document_attempt == removal.c.document_attempt),
+)
 # What an ended job announced goes, whenever it was put.
 WHENEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -61,18 +66,17 @@ def to_be_freed(connection: Connection, kept: Kept, keys: Iterable[str], now: da
         connection.execute(insert(removal), values)
 
 
-def announce(connection: Connection, job_id: int, keys: Sequence[str], now: datetime) -> None:
-    """The job is about to put these results. Whoever frees one of them just now is waited for: what is put after this
-    transaction stays as long as the job is in progress.
+def announce(
+    connection: Connection, job_id: int, keys: Sequence[str], now: datetime, document_attempt: int | None = None
+) -> None:
+    """The job, or a try to write a document about it, is about to put these results. Whoever frees one of them just now
+    is waited for: what is put after this transaction stays as long as the job, or the try, is in progress.
     """
+    by = {"job_id": job_id, "document_attempt": document_attempt}
     wanted = and_(removal.c.kept == Kept.RESULTS, removal.c.storage_key.in_(keys))
-    returning = update(removal).where(wanted).values(job_id=job_id).returning(removal.c.storage_key)
+    returning = update(removal).where(wanted).values(**by).returning(removal.c.storage_key)
     known = frozenset(connection.execute(returning).scalars())
-    values = [
-        {"kept": Kept.RESULTS, "storage_key": key, "removed_at": now, "job_id": job_id}
-        for key in keys
-        if key not in known
-    ]
+    values = [{"kept": Kept.RESULTS, "storage_key": key, "removed_at": now, **by} for key in keys if key not in known]
     if values:
         connection.execute(insert(removal), values)
 
@@ -140,8 +144,8 @@ def _free(
 ) -> Freed:
     pending = _pending(connection, kept, after, limit, locked=True)
     # Asked once the rows are ours: who announces or names one of them now waits, or has done so.
-    busy = _in_progress(connection, {row.job_id for row in pending} - {None})
-    over = [row for row in pending if row.job_id not in busy]
+    busy = _under_way(connection, [row.id for row in pending if row.job_id is not None])
+    over = [row for row in pending if row.id not in busy]
     named = _named(connection, kept, [row.storage_key for row in over])
     done, failed = [], 0
     for row in over:
@@ -159,14 +163,17 @@ def _free(
 def _pending(
     connection: Connection, kept: Kept, after: int, limit: int, locked: bool = False
 ) -> Sequence[Row[*tuple[Any, ...]]]:
-    under_way = exists().where(job.c.id == removal.c.job_id, job.c.state == JobState.IN_PROGRESS)
+    under_way = exists().where(job.c.id == removal.c.job_id, _IS_WRITTEN)
     wanted = select(removal).where(removal.c.kept == kept, removal.c.id > after, ~under_way)
     wanted = wanted.order_by(removal.c.id).limit(limit)
     return connection.execute(wanted.with_for_update(skip_locked=True) if locked else wanted).all()
 
 
-def _in_progress(connection: Connection, job_ids: Iterable[int]) -> frozenset[int]:
-    statement = select(job.c.id).where(job.c.id.in_(job_ids), job.c.state == JobState.IN_PROGRESS)
+def _under_way(connection: Connection, removal_ids: Sequence[int]) -> frozenset[int]:
+    if not removal_ids:
+        return frozenset()
+    announced = select(removal.c.id).join(job, job.c.id == removal.c.job_id)
+    statement = announced.where(removal.c.id.in_(removal_ids), _IS_WRITTEN)
     return frozenset(connection.execute(statement).scalars())
 
 

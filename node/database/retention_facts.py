@@ -45,7 +45,9 @@ def _facts(study_uid: str, rows: dict[str, list[AnyRow]], until: datetime | None
         ),
         wanted=tuple(WantedRun(row.series_instance_uid, row.revision, row.model) for row in rows["wanted"]),
         jobs=tuple(
-            JobFacts(row.id, row.model, tuple(row.series_instance_uids), row.revision, row.state, row.superseded)
+            JobFacts(
+                row.id, row.model, tuple(row.series_instance_uids), row.revision, row.state, row.superseded, row.due
+            )
             for row in rows["jobs"]
         ),
         deliveries=tuple(DeliveryFacts(row.job_id, row.destination, row.state) for row in rows["deliveries"]),
@@ -89,6 +91,7 @@ _JOBS = select(
     job.c.revision,
     job.c.state,
     job.c.superseded_at.is_not(None).label("superseded"),
+    job.c.document_due_at.is_not(None).label("due"),
     job.c.updated_at.label("event_at"),
 )
 _DELIVERIES = select(

@@ -7,6 +7,8 @@ Three moments, each part of the transaction that causes it:
 - A series is closed anew and a model does not want it any more. What was said of it before is out of date all the same.
 - A job is completed. It stands for everything finished before it, unless that is the very same objects.
 
+A failure that is not told in a document yet is not told any more where a newer job is there to say how it went.
+
 What is superseded is never completed and never run again. So the jobs that a new one follows are known when it is made,
 and a run that is repeated names the same predecessor. Results that are superseded are still delivered, the older first,
 for their successor refers to them.
@@ -18,7 +20,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from node.database.statements import beside
 from node.database.tables import delivery, result
@@ -40,6 +42,8 @@ def replace_unfinished(connection: Connection, new_id: int, new: NewJob, now: da
         and (row.revision < new.revision or (row.revision == new.revision and row.model_version != new.model_version))
     ]
     _supersede(connection, older, new_id, f"job {new_id} replaces it: revision {new.revision} of the series", now)
+    # It will write a document of its own: whoever finds it cannot be told by a later one of an older failure.
+    _drop_documents(connection, [row.id for row in _same(connection, new) if row.id != new_id])
 
 
 def close_revision(connection: Connection, study_uid: str, series_uid: str, revision: int, now: datetime) -> None:
@@ -75,10 +79,12 @@ def take_over(connection: Connection, job: Job, sop_instance_uids: Collection[st
     finished = [row.id for row in before if row.state not in UNFINISHED]
     repeated = _with_these_objects(connection, finished, frozenset(sop_instance_uids))
     older = [job_id for job_id in finished if job_id not in repeated]
-    if not older:
-        return
-    _supersede(connection, older, job.id, None, now)
-    _send_first(connection, older, job.id, now)
+    if older:
+        _supersede(connection, older, job.id, None, now)
+    # What it said itself of earlier attempts that failed is one of them.
+    told = [*older, job.id] if job.attempt > 1 else older
+    if told:
+        _send_first(connection, told, job.id, now)
 
 
 _COLUMNS = (jobs.c.id, jobs.c.state, jobs.c.model, jobs.c.model_version, jobs.c.revision, jobs.c.series_instance_uids)
@@ -122,7 +128,15 @@ def _supersede(
         .where(marked, beside(jobs.c.state) == JobState.IN_PROGRESS)
         .values(cancel_requested=True, error_code=Superseded.code, error=why)
     )
+    _drop_documents(connection, job_ids)
     connection.execute(update(jobs).where(marked).values(superseded_by=new_id, superseded_at=now, updated_at=now))
+
+
+def _drop_documents(connection: Connection, job_ids: Sequence[int]) -> None:
+    """What these jobs failed with is not to be told any more where nobody was told yet; a withdrawal is."""
+    due = and_(jobs.c.id.in_(job_ids), jobs.c.withdrawn_at.is_(None))
+    undone = or_(jobs.c.document_due_at.is_not(None), jobs.c.document_error.is_not(None))
+    connection.execute(update(jobs).where(due, undone).values(document_due_at=None, document_error=None))
 
 
 def _send_first(connection: Connection, older: Sequence[int], newer: int, now: datetime) -> None:

@@ -232,12 +232,25 @@ job = Table(
     # where the model does not want the series as it is now.
     Column("superseded_by", RowId),
     Column("superseded_at", UtcDateTime),
+    # A document about this job is to be written then: on its failure, or on its withdrawal; while one is written it is
+    # when the writer's lease is over. document_error is what the last try ended with: without a time, it was given up.
+    Column("document_due_at", UtcDateTime),
+    Column("document_attempt", Integer, nullable=False, server_default="0"),
+    Column("document_error", SafeText),
+    Column("withdrawn_at", UtcDateTime),
+    Column("withdrawn_by", SafeText),
+    Column("withdrawn_reason", SafeText),
+    Column("withdrawn_title", SafeText),
     # The few jobs that are not finished have indexes of their own. Their state stands first although it is the same in
     # every entry: so SQLite, which knows nothing of the table's size, prefers them to ix_job_state.
     partial_index("ix_job_claim", "state", "priority", "run_after", "id", where="state = 'SCHEDULED'"),
     partial_index("ix_job_due", "state", "run_after", "id", where="state = 'SCHEDULED'"),
     partial_index("ix_job_lease", "state", "lease_until", where="state = 'IN_PROGRESS'"),
     partial_index("ix_job_failed", "state", "error_code", where="state = 'FAILED'"),
+    partial_index("ix_job_document", "document_due_at", "id", where="document_due_at IS NOT NULL"),
+    partial_index(
+        "ix_job_undocumented", "document_error", where="document_due_at IS NULL AND document_error IS NOT NULL"
+    ),
     Index("ix_job_state", "state", "id"),
     Index("ix_job_study", "study_instance_uid"),
 )
@@ -257,8 +270,15 @@ result = Table(
     Column("created_at", UtcDateTime, nullable=False),
     # The reports that this one names as those it replaces (PS3.3 C.17.2).
     Column("predecessors", SafeJson),
+    # What it is (``domain.document.ResultKind``), and after which attempt of the job it was written.
+    Column("kind", SafeText, nullable=False, server_default="RESULT"),
+    Column("attempt", Integer),
+    # In which form it is (``domain.rendition.Rendition``); none is for every destination.
+    Column("rendition", SafeText),
     UniqueConstraint("job_id", "sop_instance_uid"),
     Index("ix_result_storage", "storage_key"),
+    Index("ix_result_instance", "sop_instance_uid"),
+    Index("ix_result_series", "series_instance_uid"),
 )
 
 # ---------------------------------------------------------------- results on their way
@@ -335,8 +355,10 @@ removal = Table(
     Column("kept", SafeText, nullable=False),
     Column("storage_key", SafeText, nullable=False),
     Column("removed_at", UtcDateTime, nullable=False),
-    # This job is about to put the object there: it is freed when the job has ended and no row names it.
+    # This job, or this try to write a document about it, is about to put the object there: it is freed when that has
+    # ended and no row names it.
     Column("job_id", RowId),
+    Column("document_attempt", Integer),
     Index("ix_removal_order", "kept", "id"),
     Index("ix_removal_storage", "storage_key"),
 )

@@ -88,6 +88,7 @@ class Job:
     reason: Reason | None = None
     superseded_by: int | None = None
     superseded_at: datetime | None = None
+    withdrawn_at: datetime | None = None
 
 
 class Lease(enum.StrEnum):

@@ -6,25 +6,9 @@ import enum
 from dataclasses import dataclass
 
 from node.domain.declared import DeclaredNetwork
-from node.domain.result import AlgorithmIdentification, Segment
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A closed interval; None leaves that side open."""
-
-    low: float | None = None
-    high: float | None = None
-
-    def holds(self, value: float, tolerance: float = 1e-6) -> bool:
-        return (self.low is None or value >= self.low - tolerance) and (
-            self.high is None or value <= self.high + tolerance
-        )
-
-    def __str__(self) -> str:
-        low = "" if self.low is None else f"at least {self.low:g}"
-        high = "" if self.high is None else f"at most {self.high:g}"
-        return " and ".join(part for part in (low, high) if part) or "any"
+from node.domain.interval import ANY, Interval
+from node.domain.quality import DEFAULTS, OutOfDistributionLimit, QualityLimits
+from node.domain.result import AlgorithmIdentification, Segment, SegmentationType
 
 
 class InputKind(enum.StrEnum):
@@ -51,9 +35,9 @@ class InputSelection:
     body_part_may_be_absent: bool = True
     description_include: tuple[str, ...] = ()
     description_exclude: tuple[str, ...] = ()
-    field_of_view_mm: Interval = Interval()
+    field_of_view_mm: Interval = ANY
     contrast_agent: bool = False
-    echo_time_ms: Interval = Interval()
+    echo_time_ms: Interval = ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +46,16 @@ class InputLimits:
 
     ``orientations`` are words of ``axial``, ``sagittal``, ``coronal``, ``oblique``; ``patient_age_years`` counts
     completed years. ``frames_at_most`` holds for each image of a package that is given pictures: one with more frames
-    is not evaluable, the others of its series are.
+    is not evaluable, the others of its series are. ``quality`` is what the pixels must satisfy.
     """
 
     orientations: tuple[str, ...] = ()
-    slices: Interval = Interval()
-    slice_spacing_mm: Interval = Interval()
-    pixel_spacing_mm: Interval = Interval()
-    patient_age_years: Interval = Interval()
+    slices: Interval = ANY
+    slice_spacing_mm: Interval = ANY
+    pixel_spacing_mm: Interval = ANY
+    patient_age_years: Interval = ANY
     frames_at_most: int = 1
+    quality: QualityLimits = DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +78,9 @@ class Runtime:
 class ModelDescription:
     """A model package as declared: identity, wanted input, coded outputs, runtime, weights.
 
-    ``declared`` is the network of a package without code.
+    ``segmentation_type`` is the type in which its segmentations are written; ``declared`` is the network of a package
+    without code; ``out_of_distribution`` is None where the package says nothing of how far from its training data an
+    input may lie.
     """
 
     id: str
@@ -110,3 +97,5 @@ class ModelDescription:
     demonstration: bool = False
     kind: InputKind = InputKind.VOLUME
     declared: DeclaredNetwork | None = None
+    segmentation_type: SegmentationType = SegmentationType.BINARY
+    out_of_distribution: OutOfDistributionLimit | None = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from node.domain.rendition import Rendition
 from node.domain.study import SopRef
 
 
@@ -20,6 +22,7 @@ class Outcome(enum.StrEnum):
     FAILED = "FAILED"
     PENDING = "PENDING"
     NOT_WANTED = "NOT WANTED"
+    WITHDRAWN = "WITHDRAWN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Location:
 
     Attributes:
         points: (k, r, c) in a volume, (r, c) in a picture; a whole number is the centre of a voxel or pixel. POINT has
-            one; POLYLINE two at least; POLYGON three at least, in one plane, closed without repeating the first.
+            one; MULTIPOINT and POLYLINE two at least; POLYGON three at least, in one plane, closed without repeating
+            the first.
     """
 
     graphic_type: GraphicType
@@ -195,15 +199,28 @@ class DocumentRef:
 
 @dataclass(frozen=True, slots=True)
 class EarlierResult:
-    """What a model said of the same series before: a job's reports, the main one first, and what that replaced."""
+    """What a model said of the same series before: a run's reports, the main one first, and what that replaced.
+
+    ``withdrawn``: an operator had rejected it before the job was made that asks. ``sets`` are the reports that came
+    with a SEG in another type than the model declares, each for the destinations that want it instead of these.
+    """
 
     reports: tuple[DocumentRef, ...]
     predecessors: tuple[DocumentRef, ...] = ()
+    withdrawn: bool = False
+    sets: Mapping[Rendition, EarlierResult] = field(default_factory=dict)
+
+    def in_rendition(self, rendition: Rendition | None) -> EarlierResult:
+        """What a destination got that wants this type: the set that was written in it, else the declared one."""
+        return self if rendition is None else self.sets.get(rendition, self)
 
 
 @dataclass(frozen=True, slots=True)
 class ResultObject:
-    """A written and durable DICOM object; ``predecessors`` are the reports that it names as those it replaces."""
+    """A written and durable DICOM object; ``predecessors`` are the reports that it names as those it replaces.
+
+    ``rendition`` says which destinations it is for.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -213,6 +230,7 @@ class ResultObject:
     sha256: str
     size: int
     predecessors: tuple[DocumentRef, ...] = ()
+    rendition: Rendition | None = None
 
 
 HEAT_MAPS = ".heat-maps.npz"

@@ -40,7 +40,7 @@ class WantedRun:
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """``superseded``: a newer job, or a newer judgement, stands for it."""
+    """``superseded``: a newer job, or a newer judgement, stands for it. ``document_due``: one is to be written."""
 
     id: int
     model: str
@@ -48,6 +48,7 @@ class JobFacts:
     revision: int
     state: str
     superseded: bool = False
+    document_due: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ def _processing(facts: StudyFacts, outdated: Collection[int]) -> Iterator[str]:
     for job in facts.jobs:
         if job.state in UNDER_WAY:
             yield "a job is under way"
+        elif job.document_due:
+            yield "a document about a job is to be written"
         elif job.state == JobState.FAILED and job.id not in outdated:
             yield "a job failed"
 

@@ -15,11 +15,13 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from multiprocessing.connection import Connection
 from types import ModuleType
+from typing import Any
 
 import torch
 
 from node.errors import AinodeError, DeviceOutOfMemory, InferenceError, InvalidModelPackage, ModelError
 from node.infer.engine import Engine, library_versions
+from node.infer.parameters import parameters
 from node.infer.series import run_series
 from node.infer.wire import Failure, Ready, Stage, failure
 from node.ports import InferenceReply, InferenceRequest
@@ -60,6 +62,8 @@ class _Runner:
         self._connection = connection
         self._stage = ""
         self._engine = Engine(self._enter)
+        # As they were when the package was loaded, by its folder.
+        self._parameters: dict[str, dict[str, Any]] = {}
 
     def answer(self, request: InferenceRequest) -> InferenceReply | Failure:
         try:
@@ -70,11 +74,15 @@ class _Runner:
             return failure(named(error, self._stage, request.model.id))
 
     def _run(self, request: InferenceRequest) -> InferenceReply:
+        folder = request.model.folder
+        if folder not in self._parameters:
+            self._parameters[folder] = parameters(request.model)
         run = run_series(self._engine, request.model, request.images, request.device, self._enter)
         provenance = {
             "libraries": library_versions(),
             "device": _device_words(run.device),
             "precision": run.precision,
+            "parameters": self._parameters[folder],
             "durations_s": run.durations,
             **run.provenance(),
         }

@@ -1,4 +1,4 @@
-"""The bytes of a package's weights, if they are the declared ones."""
+"""The bytes of a package's files, if they are the declared ones."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ def declared_bytes(model: ModelDescription) -> bytes:
         InvalidModelPackage: the file cannot be read.
         WeightsDigestMismatch: the weights are not those that the package declares.
     """
-    path = Path(model.folder) / model.weights_file
+    return bytes_of(model, model.weights_file, model.algorithm.weights_sha256)
+
+
+def bytes_of(model: ModelDescription, file: str, sha256: str) -> bytes:
+    """The content of a file of the package, as ``declared_bytes``."""
+    path = Path(model.folder) / file
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InvalidModelPackage(f"{model.id}: {model.weights_file}: {error.strerror}") from error
+        raise InvalidModelPackage(f"{model.id}: {file}: {error.strerror}") from error
     found = hashlib.sha256(content).hexdigest()
-    if found != model.algorithm.weights_sha256:
-        raise WeightsDigestMismatch(f"{model.id}: {model.weights_file} changed since it was declared", found=found)
+    if found != sha256:
+        raise WeightsDigestMismatch(f"{model.id}: {file} changed since it was declared", found=found)
     return content

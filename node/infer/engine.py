@@ -16,12 +16,16 @@ import node
 from node.domain.model import ModelDescription, Runtime
 from node.domain.result import HeatMap, InferenceResult, Outcome
 from node.domain.study import Picture, Volume
-from node.errors import DeviceOutOfMemory, InvalidModelOutput
+from node.errors import DeviceOutOfMemory, InputError, InvalidModelOutput
 from node.infer.loading import load_code, load_network
 from node.infer.outputs import checked, checked_heat_map, checked_picture
+from node.infer.quality.checks import Checks, Judged, accepted, refused
+from node.infer.quality.cloud import Cloud, load_cloud
+from node.infer.quality.embedding import Watched, familiarity, undeclared, watched
 from node.ports import Model
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+OWN_CHECK = "the model's own check of its input"
 LIBRARIES = ("torch", "monai", "numpy", "scipy", "pydicom", "safetensors", "onnxruntime")
 
 
@@ -29,6 +33,7 @@ LIBRARIES = ("torch", "monai", "numpy", "scipy", "pydicom", "safetensors", "onnx
 class _Warm:
     code: Model
     network: torch.nn.Module
+    cloud: Cloud | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class EngineRun:
 
 
 class Engine:
-    """Keeps every model it ran warm, by id, weights digest and device.
+    """Keeps every model it ran warm, by id, digests and device.
 
     ``stage`` is told what begins (``import``, ``preprocess``, ``network``, ``postprocess``, ``explain``): when the
     process then dies or hangs, whoever listens knows where. Exceptions of a package's own code go up unchanged.
@@ -50,32 +55,41 @@ class Engine:
 
     def __init__(self, stage: Callable[[str], None] = lambda name: None) -> None:
         self._stage = stage
-        self._warm: dict[tuple[str, str, str], _Warm] = {}
+        self._warm: dict[tuple[str, str, str, str], _Warm] = {}
         # Full float32 where float32 is declared: TensorFloat-32 would give other numbers on other devices.
         torch.backends.cudnn.allow_tf32 = False
 
     def run(
-        self, model: ModelDescription, given: Volume | Picture, device: str = "auto", explained: bool = True
+        self,
+        model: ModelDescription,
+        given: Volume | Picture,
+        device: str = "auto",
+        explained: bool = True,
+        checks: Checks | None = None,
     ) -> EngineRun:
         """One volume or one picture through one model.
 
-        A picture with findings is ``explained`` by a heat map, where the package has a function for that.
+        A picture with findings is ``explained`` by a heat map, where the package has a function for that. ``checks``
+        is told what the model's own check of its input said, and how far the input lies from the training data.
 
         Raises:
-            InputError: the model's own check of its input refuses it.
+            InputError: the model's own check of its input refuses it, or it lies too far from the training data.
             ModelError: the package or its output is wrong.
             DeviceOutOfMemory: the device, or the host, has too little memory.
         """
         # ONNX Runtime is used on the CPU alone, and the provenance says so.
         place = choose_device("cpu" if model.declared and model.declared.cpu_only else device)
         durations: dict[str, float] = {}
+        told = Checks() if checks is None else checks
         with _memory(place):
             with self._timed("import", durations):
                 warm = self._load(model, place)
             with self._timed("preprocess", durations):
-                inputs = _input_tensor(warm.code.preprocess(given))
-            with self._timed("network", durations):
+                inputs = _input_tensor(_preprocessed(warm.code, given, told))
+            layers = warm.cloud.layers if warm.cloud else ()
+            with self._timed("network", durations), watched(warm.network, layers) as seen:
                 outputs, precision = _forward(warm.network, inputs, model.runtime, place)
+            told.require([_familiarity(model, warm, seen)])
             with self._timed("postprocess", durations):
                 result = _checked(warm.code.postprocess(outputs, given), model, given)
             if explained and isinstance(given, Picture) and _wants_heat_map(warm.code, result):
@@ -91,10 +105,12 @@ class Engine:
         durations[stage] = round(time.perf_counter() - begin, 4)
 
     def _load(self, model: ModelDescription, device: torch.device) -> _Warm:
-        key = (model.id, model.algorithm.weights_sha256, str(device))
+        limit = model.out_of_distribution
+        key = (model.id, model.algorithm.weights_sha256, limit.sha256 if limit else "", str(device))
         if key not in self._warm:
             code = load_code(model)
-            self._warm[key] = _Warm(code, load_network(model, code, device))
+            cloud = load_cloud(model, limit) if limit else None
+            self._warm[key] = _Warm(code, load_network(model, code, device), cloud)
         return self._warm[key]
 
 
@@ -112,6 +128,22 @@ def library_versions() -> dict[str, str]:
 
 def _checked(result: object, model: ModelDescription, given: Volume | Picture) -> InferenceResult:
     return checked_picture(result, model, given) if isinstance(given, Picture) else checked(result, model, given.grid)
+
+
+def _familiarity(model: ModelDescription, warm: _Warm, seen: Watched) -> Judged:
+    if model.out_of_distribution is None or warm.cloud is None:
+        return undeclared()
+    return familiarity(warm.cloud, seen, model.out_of_distribution)
+
+
+def _preprocessed(code: Model, given: Volume | Picture, checks: Checks) -> Any:
+    try:
+        made = code.preprocess(given)
+    except InputError as error:
+        checks.add(refused(OWN_CHECK, "accepted", error))
+        raise
+    checks.add(accepted(OWN_CHECK, "accepted"))
+    return made
 
 
 def _wants_heat_map(code: Model, result: InferenceResult) -> bool:

@@ -26,24 +26,21 @@ from node.errors import (
     SeveralAcquisitions,
     UnevenSpacing,
 )
+from node.infer.quality.checks import Checks
+from node.infer.quality.stacking import (
+    MINIMUM_SLICES,
+    ORIENTATION_TOLERANCE,
+    PIXEL_SPACING_TOLERANCE,
+    SAME_PLACE_MM,
+    SIDEWAYS_TOLERANCE_PIXELS,
+    SPACING_TOLERANCE,
+    SPACING_TOLERANCE_MM,
+    TILT_TOLERANCE_DEG,
+    failed,
+    passed,
+)
 
 Vector = npt.NDArray[np.float64]
-
-# Direction cosines of one series differ by their rounding only; 0.005 is a third of a degree.
-ORIENTATION_TOLERANCE = 5e-3
-# Images nearer than this lie at the same place: no scanner makes slices of a hundredth of a millimetre.
-SAME_PLACE_MM = 0.01
-# A slice may lie off the even grid by a twentieth of the spacing, far below what a voxel resolves ...
-SPACING_TOLERANCE = 0.05
-# ... or by 0.02 mm, which is what rounding two positions to hundredths can add up to.
-SPACING_TOLERANCE_MM = 0.02
-# The smallest tilt an operator sets is a degree; below half of it the affine keeps the shear as it is.
-TILT_TOLERANCE_DEG = 0.5
-# In-plane, a slice may lie beside the straight line through the stack by half a pixel.
-SIDEWAYS_TOLERANCE_PIXELS = 0.5
-# Pixel spacings of one series differ by rounding only.
-PIXEL_SPACING_TOLERANCE = 1e-3
-MINIMUM_SLICES = 2
 
 # What may not vary within one volume, by its words. Values are compared as they are.
 ACQUISITION_FACTS: Mapping[str, str] = {
@@ -94,15 +91,30 @@ class Stack:
     affine: npt.NDArray[np.float64]
 
 
-def stack(planes: Sequence[Plane]) -> Stack:
+def stack(planes: Sequence[Plane], checks: Checks | None = None) -> Stack:
     """Sort ``planes`` along their normal, check that they are one regular stack, and compute its affine.
+
+    Args:
+        planes: in any order.
+        checks: is told what was looked at, and what was found, up to the first that fails.
 
     Raises:
         GeometryError: or the subclass that names what is wrong.
     """
+    told = Checks() if checks is None else checks
+    try:
+        return _stack(planes, told)
+    except GeometryError as error:
+        told.add(failed(error))
+        raise
+
+
+def _stack(planes: Sequence[Plane], checks: Checks) -> Stack:
     _require_geometry(planes)
     _require_one_orientation(planes)
+    checks.add(passed(MixedOrientation, "1 orientation", 1))
     _require_one_kind(planes)
+    checks.add(passed(MixedImages, "1 kind of image", 1))
     if len(planes) < MINIMUM_SLICES:
         raise GeometryError("the series holds a single slice; a volume needs at least two", slices=len(planes))
     row, column = _directions(planes[0])
@@ -113,11 +125,19 @@ def stack(planes: Sequence[Plane]) -> Stack:
     ordered = [planes[index] for index in order]
     depths, positions = depths[order], positions[order]
     _require_one_acquisition(ordered, depths)
+    checks.add(passed(SeveralAcquisitions, "1", 1))
+    _require_no_duplicates(ordered, depths)
+    checks.add(passed(DuplicateSlices, "0", 0))
     _require_even_spacing(depths)
+    gaps = np.diff(depths)
+    checks.add(passed(MissingSlices, "0", 0))
+    checks.add(passed(UnevenSpacing, f"{gaps.min():.3f} to {gaps.max():.3f} mm", float(np.ptp(gaps))))
     step = (positions[-1] - positions[0]) / (len(planes) - 1)
-    _require_upright(step, normal)
+    tilt = _require_upright(step, normal)
+    checks.add(passed(GantryTilt, f"{tilt:.2f} degrees", tilt))
     row_spacing, column_spacing = _pair(planes[0].spacing)
     _require_straight(positions, step, min(row_spacing, column_spacing))
+    checks.add(passed(GeometryError, f"{len(planes)} slices in a line", len(planes)))
     affine = np.eye(4)
     affine[:3, 0] = step
     affine[:3, 1] = column * row_spacing
@@ -191,7 +211,6 @@ def _require_one_acquisition(planes: Sequence[Plane], depths: Vector) -> None:
             attribute="AcquisitionNumber",
             values=len(by_number),
         )
-    _require_no_duplicates(planes, depths)
 
 
 def _require_no_duplicates(planes: Sequence[Plane], depths: Vector) -> None:
@@ -253,7 +272,8 @@ def _missing(depths: Vector, gaps: npt.NDArray[np.intp], counts: npt.NDArray[np.
     return MissingSlices(f"{total} {verb} missing {place}", missing=total, first_gap_mm=(low, high))
 
 
-def _require_upright(step: Vector, normal: Vector) -> None:
+def _require_upright(step: Vector, normal: Vector) -> float:
+    """The tilt in degrees."""
     along = float(step @ normal)
     sideways = float(np.linalg.norm(step - along * normal))
     tilt = math.degrees(math.atan2(sideways, abs(along)))
@@ -261,6 +281,7 @@ def _require_upright(step: Vector, normal: Vector) -> None:
         raise GantryTilt(
             f"the slices are stacked at an angle of {tilt:.1f} degrees (gantry tilt)", angle_deg=round(tilt, 2)
         )
+    return tilt
 
 
 def _require_straight(positions: Vector, step: Vector, pixel_mm: float) -> None:

@@ -38,7 +38,7 @@ TAGS: list[Any] = [
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-    "RescaleIntercept", "RescaleSlope", "ModalityLUTSequence",
+    "RescaleIntercept", "RescaleSlope", "ModalityLUTSequence", "BurnedInAnnotation",
 ]  # fmt: skip
 
 # What pydicom raises on a header it cannot make sense of.
@@ -68,13 +68,14 @@ class PixelSpan:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One object: a plane and a (slope, intercept) for each frame."""
+    """One object: a plane and a (slope, intercept) for each frame; ``burned_in``: Burned In Annotation (0028,0301)."""
 
     planes: tuple[Plane, ...]
     rescale: tuple[Rescale, ...]
     encoding: Encoding
     pixels: PixelSpan
     modality: str
+    burned_in: str = ""
 
 
 def read_image(location: ByteRange, source: int) -> Image:
@@ -161,7 +162,13 @@ def _describe(header: Dataset, pixels: PixelSpan, source: int) -> Image:
     require_grey(encoding, header)
     require_room(encoding, pixels.length)
     planes, rescale = read_planes(header, encoding, source)
-    return Image(planes, rescale, encoding, pixels, str(header.get("Modality") or ""))
+    return Image(planes, rescale, encoding, pixels, *image_texts(header))
+
+
+def image_texts(header: Dataset) -> tuple[str, str]:
+    """Modality and Burned In Annotation, empty where they are absent; the latter is YES, NO or nothing."""
+    burned_in = str(header.get("BurnedInAnnotation") or "").strip()
+    return str(header.get("Modality") or ""), burned_in if burned_in in ("YES", "NO") else ""
 
 
 def _read(location: ByteRange) -> bytes:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from node.domain.result import Finding, InferenceResult, Outcome, Reason
+from node.domain.study import SopRef
 
 PARTLY = "ImagesNotEvaluable"
 # A sentence names this many images; the provenance has all.
@@ -25,15 +26,21 @@ class Part:
 
 
 def joined(parts: Sequence[Part]) -> InferenceResult:
-    """One result of at least one part; findings of images with findings come first, else in the order of the images."""
+    """One result of at least one part; findings of images with findings come first, else in the order of the images.
+
+    Key images are those of all parts; of a NOT EVALUABLE result there are none.
+    """
     unfit = [part for part in parts if part.result.outcome is Outcome.NOT_EVALUABLE]
     positive = [part.result for part in parts if part.result.outcome is Outcome.POSITIVE]
     if positive:
         reason = Reason(PARTLY, _unfit_words(unfit, len(parts))) if unfit else None
         heat_maps = tuple(heat_map for result in positive for heat_map in result.heat_maps)
-        return InferenceResult(Outcome.POSITIVE, _findings(parts), reason=reason, heat_maps=heat_maps)
+        key_images = _key_images(parts)
+        return InferenceResult(
+            Outcome.POSITIVE, _findings(parts), reason=reason, heat_maps=heat_maps, key_images=key_images
+        )
     if not unfit:
-        return InferenceResult(Outcome.NEGATIVE, _findings(parts))
+        return InferenceResult(Outcome.NEGATIVE, _findings(parts), key_images=_key_images(parts))
     if len(unfit) == len(parts):
         return InferenceResult(Outcome.NOT_EVALUABLE, reason=_one_reason(unfit))
     words = f"{_unfit_words(unfit, len(parts))}. Nothing was found in the others, but they are not the whole series"
@@ -43,6 +50,10 @@ def joined(parts: Sequence[Part]) -> InferenceResult:
 def _findings(parts: Sequence[Part]) -> tuple[Finding, ...]:
     ordered = sorted((part.result for part in parts), key=lambda result: result.outcome is not Outcome.POSITIVE)
     return tuple(finding for result in ordered for finding in result.findings)
+
+
+def _key_images(parts: Sequence[Part]) -> tuple[SopRef, ...]:
+    return tuple(dict.fromkeys(image for part in parts for image in part.result.key_images))
 
 
 def _one_reason(unfit: Sequence[Part]) -> Reason:

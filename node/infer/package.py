@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from dataclasses import replace
@@ -13,12 +12,15 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 from pydicom import uid
 
 from node.domain.identity import is_uid
-from node.domain.model import InputKind, InputLimits, InputSelection, Interval, ModelDescription, Runtime
-from node.domain.result import AlgorithmIdentification, Segment
+from node.domain.model import InputKind, InputLimits, InputSelection, ModelDescription, Runtime
+from node.domain.quality import QualityLimits
+from node.domain.result import AlgorithmIdentification
 from node.errors import InvalidModelPackage
 from node.infer.foreign.declaration import Declaration, Undeclarable, declare
 from node.infer.foreign.tables import Network, Postprocess, Preprocess
-from node.infer.tables import STRICT, Code, Size, Text, key_path, to_fill_in
+from node.infer.quality.tables import Intensity, OutOfDistribution
+from node.infer.segment_tables import OutputsTable, SegmentTable
+from node.infer.tables import STRICT, Code, Pair, Share, Size, Text, bounds, key_path, to_fill_in
 
 DESCRIPTION = "model.toml"
 
@@ -41,18 +43,9 @@ def _sop_class(text: str) -> str:
     return str(known)
 
 
-def _interval(pair: list[float]) -> list[float]:
-    if not pair[0] <= pair[1]:
-        raise ValueError("two numbers, the lower one first; inf leaves a side open")
-    return pair
-
-
 CodeString = Annotated[str, Field(pattern=r"^[A-Z0-9_ ]{1,16}$")]  # VR CS
 Pattern = Annotated[str, AfterValidator(_regular_expression)]
 SopClass = Annotated[str, AfterValidator(_sop_class)]
-Bound = Annotated[float, Field(allow_inf_nan=True)]  # [16, inf]: TOML's words for an open side
-Pair = Annotated[list[Bound], Field(min_length=2, max_length=2), AfterValidator(_interval)]
-Colour = Annotated[int, Field(ge=0, le=255)]
 
 
 class _Table(BaseModel):
@@ -94,6 +87,12 @@ class _Limits(_Table):
     pixel_spacing_mm: Pair | None = None
     patient_age_years: Pair | None = None
     frames_at_most: Size | None = None
+    intensity: Intensity = Intensity()
+    truncated_at_most: Share | None = None
+    whole_organ: Literal["lungs"] | None = None
+    picture_side_px: Pair | None = None
+    colour: Literal["grey", "colour"] | None = None
+    burned_in_annotation: Literal["refuse", "accept"] | None = None
 
 
 class _Runtime(_Table):
@@ -111,26 +110,6 @@ class _Weights(_Table):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Segment(_Table):
-    number: Annotated[int, Field(ge=1, le=255)]
-    label: Text
-    category: Code
-    type: Code
-    anatomic_region: Code | None = None
-    colour_rgb: Annotated[list[Colour], Field(min_length=3, max_length=3)] | None = None
-
-    def segment(self) -> Segment:
-        colour = self.colour_rgb
-        return Segment(
-            number=self.number,
-            label=self.label,
-            category=self.category.concept(),
-            type=self.type.concept(),
-            anatomic_region=None if self.anatomic_region is None else self.anatomic_region.concept(),
-            colour_rgb=None if colour is None else (colour[0], colour[1], colour[2]),
-        )
-
-
 class _Package(_Table):
     model: _Model
     algorithm: _Algorithm
@@ -138,10 +117,12 @@ class _Package(_Table):
     limits: _Limits = _Limits()
     runtime: _Runtime = _Runtime()
     weights: _Weights
+    out_of_distribution: OutOfDistribution | None = None
     network: Network | None = None
     preprocess: Preprocess | None = None
     postprocess: Postprocess | None = None
-    segments: list[_Segment] = []
+    segments: list[SegmentTable] = []
+    outputs: OutputsTable = OutputsTable()
 
     @property
     def weights_file(self) -> str:
@@ -153,6 +134,8 @@ class _Package(_Table):
             raise ValueError("weights.file: is absent")
         if self.network is None and (self.preprocess or self.postprocess):
             raise ValueError("preprocess, postprocess: only where [network] names a network without code")
+        if self.network is not None and self.outputs.segmentation == "fractional":
+            raise ValueError("outputs.segmentation: only a package with code can return fractions")
         if self.network is not None and self.weights.file not in (None, self.network.file):
             raise ValueError("weights.file: is network.file where there is a [network]")
         return self
@@ -170,10 +153,17 @@ class _Package(_Table):
             "limits.orientation": self.limits.orientation,
             "limits.slices": self.limits.slices,
             "limits.slice_spacing_mm": self.limits.slice_spacing_mm,
+            "limits.truncated_at_most": self.limits.truncated_at_most is not None,
+            "limits.whole_organ": self.limits.whole_organ,
             "runtime.window": self.runtime.window,
             "segments": self.segments,
+            "outputs.segmentation": self.outputs.segmentation,
         }
-        of_an_image = {"limits.frames_at_most": self.limits.frames_at_most}
+        of_an_image = {
+            "limits.frames_at_most": self.limits.frames_at_most,
+            "limits.picture_side_px": self.limits.picture_side_px,
+            "limits.colour": self.limits.colour,
+        }
         foreign, kind = (of_a_volume, "volume") if self.input.kind == "image" else (of_an_image, "image")
         declared = [path for path, value in foreign.items() if value]
         if declared:
@@ -202,6 +192,9 @@ def read_description(folder: Path) -> ModelDescription:
         raise _invalid(folder, problems + [one for one in found if one[0] not in known]) from None
     if package.model.id != folder.name:
         problems.append(("model.id", f"{package.model.id!r}, but the folder is called {folder.name!r}"))
+    cloud = package.out_of_distribution
+    if cloud and not (folder / cloud.file).is_file():
+        problems.append(("out_of_distribution.file", f"{cloud.file} is not there"))
     if not (folder / package.weights_file).is_file():
         problems.append(("network.file" if package.network else "weights.file", f"{package.weights_file} is not there"))
     if package.network is None and not (folder / "model.py").is_file():
@@ -257,17 +250,18 @@ def _description(package: _Package, folder: Path, declaration: Declaration | Non
             body_part_may_be_absent=wanted.body_part_may_be_absent,
             description_include=tuple(wanted.description_include),
             description_exclude=tuple(wanted.description_exclude),
-            field_of_view_mm=_bounds(wanted.field_of_view_mm),
+            field_of_view_mm=bounds(wanted.field_of_view_mm),
             contrast_agent=wanted.contrast_agent,
-            echo_time_ms=_bounds(wanted.echo_time_ms),
+            echo_time_ms=bounds(wanted.echo_time_ms),
         ),
         limits=InputLimits(
             orientations=tuple(limits.orientation),
-            slices=_bounds(limits.slices),
-            slice_spacing_mm=_bounds(limits.slice_spacing_mm),
-            pixel_spacing_mm=_bounds(limits.pixel_spacing_mm),
-            patient_age_years=_bounds(limits.patient_age_years),
+            slices=bounds(limits.slices),
+            slice_spacing_mm=bounds(limits.slice_spacing_mm),
+            pixel_spacing_mm=bounds(limits.pixel_spacing_mm),
+            patient_age_years=bounds(limits.patient_age_years),
             frames_at_most=limits.frames_at_most or 1,
+            quality=_quality(limits),
         ),
         runtime=_runtime(package.runtime, declaration),
         weights_file=package.weights_file,
@@ -275,14 +269,26 @@ def _description(package: _Package, folder: Path, declaration: Declaration | Non
         demonstration=model.demonstration,
         kind=InputKind(wanted.kind),
         declared=declaration.network if declaration else None,
+        segmentation_type=package.outputs.segmentation_type(),
+        out_of_distribution=package.out_of_distribution.limit() if package.out_of_distribution else None,
     )
 
 
-def _bounds(pair: list[float] | None) -> Interval:
-    if pair is None:
-        return Interval()
-    low, high = (bound if math.isfinite(bound) else None for bound in pair)
-    return Interval(low, high)
+def _quality(limits: _Limits) -> QualityLimits:
+    intensity = limits.intensity
+    return QualityLimits(
+        saturated_at_most=intensity.saturated_at_most,
+        empty_slices_at_most=intensity.empty_slices_at_most,
+        percentile_1=bounds(intensity.percentile_1),
+        percentile_99=bounds(intensity.percentile_99),
+        air_at_least=intensity.air_at_least,
+        soft_tissue_at_least=intensity.soft_tissue_at_least,
+        truncated_at_most=limits.truncated_at_most,
+        whole_organ=limits.whole_organ or "",
+        side_px=bounds(limits.picture_side_px),
+        colour=limits.colour or "",
+        burned_in_annotation=limits.burned_in_annotation or "",
+    )
 
 
 def _invalid(folder: Path, problems: list[tuple[str, str]]) -> InvalidModelPackage:

@@ -13,7 +13,7 @@ from node.errors import NoPixelData, UnsupportedImage
 from node.infer.colour import Float, palette_rgb, rgb_frames
 from node.infer.encoding import PALETTE, Encoding, read_encoding, require_room
 from node.infer.geometry import Plane
-from node.infer.headers import TAGS, Image, parse, readable
+from node.infer.headers import TAGS, Image, image_texts, parse, readable
 from node.infer.lut import Table, modality_table
 from node.infer.pixels import Stored, stored_frames
 from node.infer.planes import Rescale, read_planes
@@ -67,7 +67,7 @@ def read_file(location: ByteRange, source: int) -> ImageFile:
         encoding = read_encoding(header)
         require_room(encoding, pixels.length)
         planes, rescale = read_planes(header, encoding, source)
-        image = Image(planes, rescale, encoding, pixels, str(header.get("Modality") or ""))
+        image = Image(planes, rescale, encoding, pixels, *image_texts(header))
         return ImageFile(image, header, str(header.get("InstanceNumber") or ""))
 
 

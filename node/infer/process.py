@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 SOURCE_ROOT = Path(__file__).resolve().parent.parent.parent
 GENTLE_END_S = 2.0
+# What has closed its pipe is on its way out; on a busy machine an interpreter with torch takes seconds for that.
+EXIT_S = 30.0
 KERNEL_COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
 
 
@@ -92,7 +94,7 @@ class ChildProcess:
     def why_it_ended(self) -> InferenceError:
         """The error for a child that ended by itself."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(GENTLE_END_S)
+            self._process.wait(EXIT_S)
         return error_of_exit(self._process.poll(), oom_kills() > self._oom_kills)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from node.domain.job import Completion, Job
 from node.domain.model import ModelDescription
+from node.domain.quality import Check
 from node.domain.result import InferenceResult, Outcome, Reason, ResultObject
 from node.domain.study import StoredInstance
 from node.errors import NotFound
@@ -17,7 +18,9 @@ from node.ports import EncodedObject, InferenceReply, Run
 
 def not_evaluable(reason: Reason) -> InferenceReply:
     """The reply for a series that admission found outside the model's limits: no model is asked."""
-    return InferenceReply(InferenceResult(Outcome.NOT_EVALUABLE, reason=reason), None, {"model_was_run": False})
+    check = Check("the model's limits, by the headers", reason.text, "within all of them", False, reason.code)
+    told = {"model_was_run": False, "checks": [check.plain()]}
+    return InferenceReply(InferenceResult(Outcome.NOT_EVALUABLE, reason=reason), None, told)
 
 
 def wanted_model(job: Job, models: Mapping[str, ModelDescription]) -> ModelDescription:
@@ -55,6 +58,7 @@ def result_object(encoded: EncodedObject, key: str) -> ResultObject:
         sha256=hashlib.sha256(encoded.part10).hexdigest(),
         size=len(encoded.part10),
         predecessors=encoded.predecessors,
+        rendition=encoded.rendition,
     )
 
 
@@ -63,7 +67,7 @@ def completion(
 ) -> Completion:
     """What COMPLETED writes. Voxels and heat maps stay out of the database: the files beside it hold them."""
     return Completion(
-        result=replace(run.result, segmentation=None, heat_maps=()),
+        result=replace(run.result, segmentation=None, heat_maps=(), parametric_maps=()),
         objects=tuple(objects),
         provenance=provenance(run.model, run.sources, told, durations_s),
     )

@@ -76,21 +76,25 @@ def check_package(folder: Path) -> ModelDescription:
         WeightsDigestMismatch: the weights are not those that the package declares.
     """
     model = read_description(folder.resolve())
-    weights = folder / model.weights_file
+    _require_digest(model, model.weights_file, model.algorithm.weights_sha256)
+    if model.out_of_distribution:
+        _require_digest(model, model.out_of_distribution.file, model.out_of_distribution.sha256)
+    return model
+
+
+def _require_digest(model: ModelDescription, name: str, declared: str) -> None:
     try:
-        with weights.open("rb") as file:
+        with (Path(model.folder) / name).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise InvalidModelPackage(f"{model.id}: {model.weights_file}: {error.strerror}", package=model.id) from error
-    if found != model.algorithm.weights_sha256:
+        raise InvalidModelPackage(f"{model.id}: {name}: {error.strerror}", package=model.id) from error
+    if found != declared:
         raise WeightsDigestMismatch(
-            f"{model.id}: {model.weights_file} has the SHA-256 {found[:12]}..., "
-            f"declared is {model.algorithm.weights_sha256[:12]}...",
+            f"{model.id}: {name} has the SHA-256 {found[:12]}..., declared is {declared[:12]}...",
             package=model.id,
             found=found,
-            declared=model.algorithm.weights_sha256,
+            declared=declared,
         )
-    return model
 
 
 def _package_folders(roots: Sequence[Path]) -> list[Path]:

@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from node.domain.model import InputKind, ModelDescription
+from node.domain.quality import Check
 from node.domain.result import InferenceResult, Outcome, Reason
 from node.domain.study import ByteRange, Grid, Picture, SopRef
-from node.errors import InputError, UnsupportedImage
+from node.errors import GeometryError, InputError, UnsupportedImage
 from node.infer.engine import Engine, choose_device
 from node.infer.joining import Part, joined
 from node.infer.pictures import ImageFile, read_file, read_pictures
-from node.infer.volume import load_volume
+from node.infer.quality.checks import Checks, accepted, refused
+from node.infer.quality.gate import picture_checks, volume_checks
+from node.infer.volume import Loaded, load_series
 from node.infer.wire import failure
 
+READABLE, CAN_BE_READ = "readable images", "headers and pixels that can be read"
 # Heat maps cross to the worker as pictures do: more of them nobody looks at.
 MOST_HEAT_MAPS = 16
 
@@ -30,7 +34,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class SeriesRun:
-    """``durations`` in seconds by stage, of all pictures together; ``pictures`` is empty for a volume."""
+    """``durations`` in seconds by stage, of all pictures together; ``pictures`` is empty for a volume.
+
+    ``checks`` are the quality gate's, of pictures with the image that each is of.
+    """
 
     result: InferenceResult
     grid: Grid | None
@@ -38,12 +45,12 @@ class SeriesRun:
     precision: str
     durations: dict[str, float]
     pictures: tuple[Said, ...] = ()
+    checks: tuple[Check, ...] = ()
 
     def provenance(self) -> dict[str, object]:
-        """What was said of each picture, as plain data."""
-        if not self.pictures:
-            return {}
-        return {"pictures": [_plain(said) for said in self.pictures]}
+        """The checks, and what was said of each picture, as plain data."""
+        told: dict[str, object] = {"checks": [check.plain() for check in self.checks]}
+        return told | ({"pictures": [_plain(said) for said in self.pictures]} if self.pictures else {})
 
 
 def run_series(
@@ -68,15 +75,31 @@ def run_series(
 def _run_volume(engine: Engine, model: ModelDescription, images: Sequence[ByteRange], device: str) -> SeriesRun:
     grid: Grid | None = None
     durations: dict[str, float] = {}
+    checks = Checks()
     begin = time.perf_counter()
     try:
-        volume = load_volume(images)
-        grid = volume.grid
+        loaded = _loaded(images, checks)
+        grid = loaded.volume.grid
+        checks.require(volume_checks(loaded.volume, loaded.burned_in, model.limits))
         durations["read"] = round(time.perf_counter() - begin, 4)
-        run = engine.run(model, volume, device)
+        run = engine.run(model, loaded.volume, device, checks=checks)
     except InputError as error:
-        return SeriesRun(not_evaluable(error), grid, str(choose_device(device)), model.runtime.precision, durations)
-    return SeriesRun(run.result, grid, run.device, run.precision, durations | run.durations)
+        place, precision = str(choose_device(device)), model.runtime.precision
+        return SeriesRun(not_evaluable(error), grid, place, precision, durations, checks=tuple(checks.made))
+    return SeriesRun(run.result, grid, run.device, run.precision, durations | run.durations, checks=tuple(checks.made))
+
+
+def _loaded(images: Sequence[ByteRange], checks: Checks) -> Loaded:
+    """The volume; what keeps it from being read is a check that failed, unless the geometry has told so."""
+    try:
+        loaded = load_series(images, checks)
+    except GeometryError:
+        raise
+    except InputError as error:
+        checks.add(refused(READABLE, CAN_BE_READ, error))
+        raise
+    checks.add(accepted(READABLE, CAN_BE_READ))
+    return loaded
 
 
 def not_evaluable(error: InputError) -> InferenceResult:
@@ -95,13 +118,16 @@ class _Pictures:
     durations: dict[str, float] = field(default_factory=dict)
     heat_maps: int = 0
     precision: str = ""
+    checks: list[Check] = field(default_factory=list)
 
     def run(self, images: Sequence[ByteRange]) -> SeriesRun:
         said = [one for number, location in enumerate(images) for one in self._image(location, number, len(images))]
         result = joined([one.part for one in said])
         precision = self.precision or self.model.runtime.precision
         durations = {stage: round(seconds, 4) for stage, seconds in self.durations.items()}
-        return SeriesRun(result, None, str(choose_device(self.device)), precision, durations, tuple(said))
+        return SeriesRun(
+            result, None, str(choose_device(self.device)), precision, durations, tuple(said), tuple(self.checks)
+        )
 
     def _image(self, location: ByteRange, number: int, images: int) -> Iterator[Said]:
         """What is said of each frame; one image that cannot be judged is no reason not to judge the others."""
@@ -113,9 +139,11 @@ class _Pictures:
             self._require_wanted(file)
             for picture in self._read(file):
                 ref = picture.ref
-                yield Said(Part(words + _frame(ref), self._picture(picture)), ref)
+                whose = words + _frame(ref)
+                yield Said(Part(whose, self._picture(picture, file, whose)), ref)
                 self.stage("read")
         except InputError as error:
+            self._keep([refused(READABLE, CAN_BE_READ, error)], words)
             yield Said(Part(words, not_evaluable(error)), None if ref is None else replace(ref, frame=None))
 
     def _read(self, file: ImageFile) -> Iterator[Picture]:
@@ -128,15 +156,25 @@ class _Pictures:
                 return
             yield picture
 
-    def _picture(self, picture: Picture) -> InferenceResult:
+    def _picture(self, picture: Picture, file: ImageFile, words: str) -> InferenceResult:
+        checks = Checks([accepted(READABLE, CAN_BE_READ)])
         try:
-            run = self.engine.run(self.model, picture, self.device, explained=self.heat_maps < MOST_HEAT_MAPS)
+            begin = time.perf_counter()
+            checks.require(picture_checks(picture, file.image.burned_in, self.model.limits.quality))
+            self._add({"read": time.perf_counter() - begin})
+            explained = self.heat_maps < MOST_HEAT_MAPS
+            run = self.engine.run(self.model, picture, self.device, explained, checks)
         except InputError as error:
             return not_evaluable(error)
+        finally:
+            self._keep(checks.made, words)
         self._add(run.durations)
         self.heat_maps += len(run.result.heat_maps)
         self.precision = run.precision
         return run.result
+
+    def _keep(self, checks: Sequence[Check], words: str) -> None:
+        self.checks += [replace(check, image=words) for check in checks]
 
     def _add(self, durations: Mapping[str, float]) -> None:
         for stage, seconds in durations.items():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from node.domain.interval import Interval
 from node.domain.result import CodedConcept
 
 PLACEHOLDER = "FILL IN"  # what ``models new`` writes where only the author knows better
@@ -14,6 +16,19 @@ PLACEHOLDER = "FILL IN"  # what ``models new`` writes where only the author know
 Text = Annotated[str, Field(min_length=1, max_length=64)]  # VR LO, PS3.5 Table 6.2-1
 Short = Annotated[str, Field(min_length=1, max_length=16)]  # VR SH
 Size = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+
+
+def _interval(pair: list[float]) -> list[float]:
+    if not pair[0] <= pair[1]:
+        raise ValueError("two numbers, the lower one first; inf leaves a side open")
+    return pair
+
+
+Bound = Annotated[float, Field(allow_inf_nan=True)]  # [16, inf]: TOML's words for an open side
+Pair = Annotated[list[Bound], Field(min_length=2, max_length=2), AfterValidator(_interval)]
 
 
 # "1" is no number.
@@ -29,6 +44,14 @@ class Code(BaseModel):
 
     def concept(self) -> CodedConcept:
         return CodedConcept(self.value, self.scheme, self.meaning)
+
+
+def bounds(pair: list[float] | None) -> Interval:
+    """The interval of a ``Pair``; what is absent is any."""
+    if pair is None:
+        return Interval()
+    low, high = (bound if math.isfinite(bound) else None for bound in pair)
+    return Interval(low, high)
 
 
 def key_path(location: tuple[Any, ...]) -> str:

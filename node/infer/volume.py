@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,22 +14,37 @@ from node.infer.geometry import Stack, stack
 from node.infer.headers import Image, read_image
 from node.infer.pixels import Stored, stored_frames
 from node.infer.planes import Rescale
+from node.infer.quality.checks import Checks
 
 Float = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A volume, and what its images' headers say of text in their pixels: YES where one of them does."""
+
+    volume: Volume
+    burned_in: str
+
+
 def load_volume(images: Sequence[ByteRange]) -> Volume:
+    """The volume of ``load_series``."""
+    return load_series(images).volume
+
+
+def load_series(images: Sequence[ByteRange], checks: Checks | None = None) -> Loaded:
     """Read a series: headers first, geometry checked, then the pixels of every slice.
 
     Values are after the modality rescale (PS3.3 C.11.1), slice by slice. MONOCHROME1 is inverted within the range of
-    its stored values: the smallest becomes the largest, as on a display (PS3.3 C.7.6.3.1.2).
+    its stored values: the smallest becomes the largest, as on a display (PS3.3 C.7.6.3.1.2). ``checks`` is told what
+    the geometry was found to be.
 
     Raises:
         InputError: the subclass names why this is no volume, its message is for the physician.
         ObjectMissing: an image is gone from the store.
     """
     loaded = [read_image(location, source) for source, location in enumerate(images)]
-    arranged = stack([plane for image in loaded for plane in image.planes])
+    arranged = stack([plane for image in loaded for plane in image.planes], checks)
     first = arranged.planes[0]
     grid = Grid(
         shape=(len(arranged.planes), *first.shape),
@@ -36,7 +52,9 @@ def load_volume(images: Sequence[ByteRange]) -> Volume:
         frame_of_reference_uid=first.frame_of_reference_uid,
         sources=tuple(plane.ref for plane in arranged.planes),
     )
-    return Volume(_values(loaded, arranged, grid.shape), grid, loaded[0].modality)
+    volume = Volume(_values(loaded, arranged, grid.shape), grid, loaded[0].modality)
+    burned_in = any(image.burned_in == "YES" for image in loaded)
+    return Loaded(volume, "YES" if burned_in else loaded[0].burned_in)
 
 
 def modality_values(stored: Stored, encoding: Encoding, rescale: Rescale, out: Float | None = None) -> Float:

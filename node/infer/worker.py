@@ -13,9 +13,11 @@ import structlog
 
 from node.domain.job import Job
 from node.domain.model import ModelDescription
+from node.domain.rendition import Wishes, wanted_by
 from node.domain.result import ResultObject, heat_maps_key
 from node.domain.retry import Retry, RetryPolicy, decide
 from node.errors import AinodeError, InferenceError, JobCanceled
+from node.infer.due_documents import DueDocumentWriter
 from node.infer.heat_maps import description, packed
 from node.infer.lease import Ending, KeptLease
 from node.infer.record import completion, not_evaluable, result_object, storage_key, wanted_model
@@ -59,7 +61,10 @@ class Worker:
         timeout_s: float = 900.0,
         grace_s: float = 20.0,
         chance: Callable[[], float] = random.random,
+        documents: DueDocumentWriter | None = None,
+        wishes: Mapping[str, Wishes] | None = None,
     ) -> None:
+        """``documents`` is asked before every job; ``wishes`` are what destinations want beside what every one gets."""
         self._queue = queue
         self._catalogue = catalogue
         self._store = store
@@ -75,6 +80,8 @@ class Worker:
         self._timeout_s = timeout_s
         self._grace_s = grace_s
         self._chance = chance
+        self._documents = documents
+        self._wishes = dict(wishes or {})
         self._draining = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -92,10 +99,14 @@ class Worker:
             self._executor.close()
 
     def run_once(self) -> bool:
-        """Claim a job and see it through; False when nothing is due."""
+        """One due document, then one job: claimed and seen through, so that neither holds up the other.
+
+        False when nothing is due.
+        """
+        wrote = self._documents is not None and self._documents.run_once()
         job = self._queue.claim(self._owner, self._lease_s)
         if job is None:
-            return False
+            return wrote
         log.info("job claimed", job=job.id, model=job.model, attempt=job.attempt)
         with KeptLease(self._queue, job, self._lease_s, self._draining, self._grace_s) as lease:
             try:
@@ -121,7 +132,8 @@ class Worker:
             reply = self._executor.run(InferenceRequest(model, locations, self._device, timeout_s), lease.stop)
         ran = time.monotonic()
         earlier = tuple(self._history.earlier(job))
-        run = Run(job, model, reply.result, reply.grid, sources, locations, earlier)
+        wanted = wanted_by(job.destinations, self._wishes)
+        run = Run(job, model, reply.result, reply.grid, sources, locations, earlier, wanted)
         kept = self._kept(run)
         if kept is None:
             _dropped(job)

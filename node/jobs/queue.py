@@ -10,29 +10,30 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, delete, exists, literal, select, update
 
 from node.database import supersession
-from node.database.delivery_rows import insert_delivery, insert_result
 from node.database.job_rows import insert_job, job_from_row
 from node.database.plain import findings_to_plain, reason_to_plain
 from node.database.removals import announce
+from node.database.sending import Sending
 from node.database.statements import in_state, insert_new
 from node.database.tables import delivery, setting
 from node.database.tables import job as jobs
 from node.database.types import UtcDateTime
 from node.database.unit_of_work import UnitOfWork
 from node.domain.job import JOB_TRANSITIONS, Completion, Job, JobState, Lease, NewJob, Priority
+from node.domain.rendition import Wishes
 from node.domain.retry import RetryPolicy
-from node.errors import AinodeError, InvalidTransition, NotFound, StoreUnavailable, WorkerLost
+from node.errors import AinodeError, AlreadyWithdrawn, InvalidTransition, NotFound, StoreUnavailable, WorkerLost
 from node.jobs.claim import PAUSED, ClaimStatements, parameters
 from node.ports import Clock
 
-DELIVERY_ATTEMPTS = 100
 MAX_WAIT_S = 600.0
 RETRY = RetryPolicy()
 RELEASED: Mapping[str, Any] = {"owner": None, "lease_until": None}
 
 
 class SqlJobQueue:
-    """``max_attempts`` is the budget of a new job, ``delivery_attempts`` that of its deliveries, by destination.
+    """``max_attempts`` is the budget of a new job, ``delivery_attempts`` that of its deliveries, by destination, and
+    ``wishes`` what each destination is sent.
 
     A job that has been due for ``max_wait_s`` goes before every priority. ``retry`` says how long a job waits whose
     worker was lost; ``chance`` is uniform in 0..1.
@@ -47,11 +48,12 @@ class SqlJobQueue:
         max_wait_s: float = MAX_WAIT_S,
         retry: RetryPolicy = RETRY,
         chance: Callable[[], float] = random.random,
+        wishes: Mapping[str, Wishes] | None = None,
     ) -> None:
         self._work = UnitOfWork(engine)
         self._clock = clock
         self._max_attempts = max_attempts
-        self._delivery_attempts = dict(delivery_attempts or {})
+        self._sending = Sending(dict(delivery_attempts or {}), dict(wishes or {}))
         self._max_wait_s = max_wait_s
         self._after_loss = retry
         self._chance = chance
@@ -112,11 +114,7 @@ class SqlJobQueue:
         supersession.take_over(connection, job, [written.sop_instance_uid for written in completion.objects], now)
         # An operator may have changed it since the claim.
         priority = connection.execute(select(jobs.c.priority).where(jobs.c.id == job.id)).scalar_one()
-        for written in completion.objects:
-            result_id = insert_result(connection, job.id, written, now)
-            for destination in job.destinations:
-                attempts = self._delivery_attempts.get(destination, DELIVERY_ATTEMPTS)
-                insert_delivery(connection, job.id, result_id, destination, priority, attempts, now)
+        self._sending.insert(connection, job, completion.objects, priority, now)
         return True
 
     def fail(self, job: Job, error: AinodeError, retry_after_s: float | None) -> bool:
@@ -124,7 +122,7 @@ class SqlJobQueue:
         now = self._clock.now()
         facts: dict[str, Any] = {"error_code": error.code, "error": error.message}
         if retry_after_s is None:
-            facts |= {"state": JobState.FAILED, "finished_at": now}
+            facts |= _failed(now)
         else:
             facts |= _rescheduled() | {"run_after": now + timedelta(seconds=retry_after_s)}
             facts |= {"finished_at": _when(jobs.c.cancel_requested, now)}
@@ -166,7 +164,7 @@ class SqlJobQueue:
         if row.cancel_requested:
             facts = {"state": JobState.CANCELED, "finished_at": now, "cancel_requested": False}
         elif row.attempt >= row.max_attempts:
-            facts = {"state": JobState.FAILED, "finished_at": now, **lost}
+            facts = _failed(now) | lost
         else:
             delay_s = self._after_loss.delay_s(row.attempt, self._chance())
             facts = {"state": JobState.SCHEDULED, "run_after": now + timedelta(seconds=delay_s), **lost}
@@ -199,6 +197,7 @@ class SqlJobQueue:
     def _retry(self, connection: Connection, job_id: int) -> None:
         state = _locked_state(connection, job_id)
         supersession.require_current(connection, job_id)
+        _require_in_use(connection, job_id)
         if state not in {JobState.FAILED, JobState.CANCELED}:
             raise InvalidTransition(f"job {job_id} is {state}; only a failed or canceled one is run again")
         fresh = {
@@ -208,6 +207,11 @@ class SqlJobQueue:
             "cancel_requested": False,
             "max_attempts": jobs.c.attempt + self._max_attempts,
             "budget": self._max_attempts,
+            # How this run ends will be told.
+            "document_due_at": None,
+            "document_error": None,
+            "outcome": None,
+            "reason": None,
         }
         self._change(connection, job_id, fresh)
 
@@ -252,6 +256,18 @@ def _held(job: Job) -> ColumnElement[bool]:
         jobs.c.owner == job.owner,
         jobs.c.attempt == job.attempt,
     )
+
+
+def _failed(now: datetime) -> dict[str, Any]:
+    """FAILED, and a document is due that says so: there is no other way into that state."""
+    due = {"document_due_at": now, "document_attempt": 0, "document_error": None}
+    return {"state": JobState.FAILED, "finished_at": now, **due}
+
+
+def _require_in_use(connection: Connection, job_id: int) -> None:
+    withdrawn = connection.execute(select(jobs.c.withdrawn_at).where(jobs.c.id == job_id)).scalar()
+    if withdrawn is not None:
+        raise AlreadyWithdrawn(f"what job {job_id} said is withdrawn: reprocess the study")
 
 
 def _rescheduled() -> dict[str, Any]:

@@ -19,9 +19,18 @@ from node.ports.catalogue import Catalogue, Recorded
 from node.ports.clock import Clock, RoleBoard
 from node.ports.counts import Closings, EarlierClosing, InstanceCounts
 from node.ports.delivery import DeliveryOutcome, Destination, Outbox, Outgoing
+from node.ports.documents import DueDocuments
 from node.ports.inference import InferenceReply, InferenceRequest, Model, ModelExecutor
 from node.ports.queue import JobQueue
-from node.ports.results import EncodedObject, ResultEncoder, ResultHistory, ResultWriter, Run
+from node.ports.results import (
+    EncodedObject,
+    RejectionWriter,
+    ResultEncoder,
+    ResultHistory,
+    ResultWriter,
+    Run,
+    SourcePictures,
+)
 from node.ports.store import Draft, InstanceStore, ObjectStore, ResultStore, StoredObject, View
 
 __all__ = [
@@ -35,6 +44,7 @@ __all__ = [
     "DeliveryOutcome",
     "Destination",
     "Draft",
+    "DueDocuments",
     "EarlierClosing",
     "EncodedObject",
     "InferenceReply",
@@ -53,12 +63,14 @@ __all__ = [
     "ReceiverStarted",
     "Recorded",
     "Recording",
+    "RejectionWriter",
     "ResultEncoder",
     "ResultHistory",
     "ResultStore",
     "ResultWriter",
     "RoleBoard",
     "Run",
+    "SourcePictures",
     "StoredObject",
     "Unrecorded",
     "View",

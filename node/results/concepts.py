@@ -32,6 +32,10 @@ SUMMARY_OF_A_PART = codes.DCM.NotAllAlgorithmsSucceededWithFindings
 PRESENCE = DicomConcept.from_code(codes.DCM.PresenceOfProperty)
 PRESENT, ABSENT = DicomConcept.from_code(codes.SCT.Present), DicomConcept.from_code(codes.SCT.Absent)
 
+# PS3.16 CID 7551: what an image or coordinates are to the measurements of a group (TID 1501 rows 10b to 10e).
+SOURCE_OF_MEASUREMENT = DicomConcept.from_code(codes.DCM.SourceOfMeasurement)
+ILLUSTRATION = DicomConcept.from_code(codes.DCM.IllustrationOfROI)  # TID 1410 row 9, TID 1411 row 13
+
 QUALITATIVE_EVALUATIONS = DicomConcept("C0034375", "UMLS", "Qualitative Evaluations")  # TID 1500 row 12
 FURTHER_FINDINGS = DicomConcept.from_code(codes.DCM.Findings)
 LANGUAGE = DicomConcept("en-US", "RFC5646", "English (United States)")

@@ -5,21 +5,31 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID, SegmentationStorage
 
 from node.domain.identity import derive_uid
-from node.domain.result import DocumentRef, Finding, Outcome, Segment
-from node.domain.study import SopRef
+from node.domain.rendition import Rendition
+from node.domain.result import DocumentRef, Finding, Outcome, Segment, SegmentationType
 from node.ports import Run
 from node.results.model_output import described_segments
 from node.results.predecessors import predecessors_of
 
 DESCRIPTION_LENGTH = 64  # LO
+LABEL_MAP_SEGMENTATION = UID("1.2.840.10008.5.1.4.1.1.66.7")  # PS3.4 B.5
 _OFFSET = re.compile(r"([+-])(\d\d)([0-5]\d)\Z")
-_MODALITY_RANK = {"SEG": 1, "SR": 2}
+# Reports beside the main one, by the template of their measurement groups (PS3.16).
+FURTHER_REPORTS = {"1410": "instance SR, regions", "1501": "instance SR, images"}
+_MODALITY_RANK = {"SEG": 1, "SR": 2, "PM": 3, "KO": 6, "SC": 7, "PR": 8}
+# Of a set in another type than the declared one.
+_RANK_IN_A_SET = {"SEG": 4, "SR": 5}
+# What there is once in each type in which a SEG is written: the SEG, and the reports that refer to it.
+_OF_A_SET = ("series SEG", "series SR", "instance SEG", "instance SR", "dimension organization")
+# Images that are drawn, or annotated, for people.
+MOST_PICTURES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +52,51 @@ class ResultContext:
     Attributes:
         headers: decoded headers of ``run.sources``, in their order; at least one.
         zone: the time zone of the dates where the source names none (PS3.3 C.12.1.1.8 "local").
+        rendition: the type in which the SEG and the reports of this context are written, where it is not the one that
+            the model declares: such a set has UIDs of its own, and stands beside the declared one.
+        has_segmentation: whether a SEG is written: one with nothing but background says nothing that the SR does not
+            say.
     """
 
     run: Run
     headers: tuple[Dataset, ...]
     maker: Maker
     zone: tzinfo | None
+    rendition: Rendition | None = None
+    has_segmentation: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        segmentation = self.run.result.segmentation
+        # Asked again and again, of an array of a hundred million voxels.
+        object.__setattr__(self, "has_segmentation", segmentation is not None and bool(segmentation.label_map.any()))
 
     # ------------------------------------------------------------ identity
 
     def uid(self, kind: str) -> str:
         """The UID of one thing of this run. No clock and no chance: same input and model, same UID.
 
-        The outcome belongs to it, because a failed run that succeeds later is another document.
+        The outcome belongs to it, because a failed run that succeeds later is another document; so does the error of a
+        failed run. What an operator withdrew is not said again under the same UIDs: a PACS hides those for good.
         """
-        model = self.run.model
+        if self.rendition is not None and kind.startswith(_OF_A_SET):
+            kind = f"{kind}, {self.rendition}"
+        return self._uid(kind, self._turn())
+
+    def _turn(self) -> int:
+        """How often this very result was withdrawn before."""
+        earlier = [one for one in self.run.earlier if one.withdrawn]
+        taken = {report.series_instance_uid for one in earlier for report in one.reports}
+        turn = 0
+        while taken and self._uid("series SR", turn) in taken:
+            turn += 1
+        return turn
+
+    def _uid(self, kind: str, turn: int) -> str:
+        model, result = self.run.model, self.run.result
+        error = [result.reason.code] if result.outcome is Outcome.FAILED and result.reason else []
         return derive_uid(
             "result", model.id, model.version, model.algorithm.weights_sha256, self._input_digest(),
-            str(self.run.job.revision), self.run.result.outcome, kind,
+            str(self.run.job.revision), result.outcome, kind, *error, *([f"turn {turn}"] if turn else []),
         )  # fmt: skip
 
     def _input_digest(self) -> str:
@@ -79,12 +116,28 @@ class ResultContext:
     @property
     def predecessors(self) -> tuple[DocumentRef, ...]:
         """The reports that the main report replaces."""
-        return predecessors_of(self.run.earlier, self.report_uid)
+        return predecessors_of([one.in_rendition(self.rendition) for one in self.run.earlier], self.report_uid)
+
+    def further_report_uid(self, template: str) -> str:
+        """Of the report with the groups of this template, where the main one has those of another."""
+        return self.uid(FURTHER_REPORTS[template])
 
     @property
-    def further_report_uid(self) -> str:
-        """Of the report on the findings that the main one leaves out."""
-        return self.uid("instance SR, images")
+    def key_objects_uid(self) -> str:
+        return self.uid("instance KO")
+
+    def parametric_map_uid(self, number: int) -> str:
+        """Of the parametric map of this number, from 1."""
+        return self.uid(f"pm {number}")
+
+    @property
+    def parametric_map_dimension_uid(self) -> str:
+        """Of the dimension organization of all maps."""
+        return self.uid("pm dimension organization")
+
+    def picture_uid(self, kind: str, number: int) -> str:
+        """Of the Secondary Capture (``SC``) or presentation state (``PR``) of this number, from 1."""
+        return self.uid(f"instance {kind} {number}")
 
     def tracking_uid(self, finding_index: int) -> str:
         """Of a finding: that of its segment, where it has one in the SEG."""
@@ -93,6 +146,18 @@ class ResultContext:
 
     def segment_tracking_uid(self, number: int) -> str:
         return self.uid(f"segment {number}")
+
+    def tracking_id(self, finding: Finding) -> str:
+        """What a person knows the finding by: the model's own name, else that of its segment, else its concept."""
+        segment = self.segment_of(finding)
+        if segment is not None:
+            return self.segment_tracking_id(segment)
+        return finding.tracking_id or finding.concept.meaning
+
+    def segment_tracking_id(self, number: int) -> str:
+        """In the SEG as in the report."""
+        names = (one.tracking_id for one in self.run.result.findings if one.segment == number and one.tracking_id)
+        return next(names, self.segments[number - 1].label)
 
     @property
     def dimension_organization_uid(self) -> str:
@@ -120,11 +185,15 @@ class ResultContext:
         return frozenset(
             {
                 *(self.series_uid(modality) for modality in _MODALITY_RANK),
+                self.key_objects_uid,
+                *(self.parametric_map_uid(number + 1) for number in range(len(self.run.result.parametric_maps))),
+                *(self.picture_uid(kind, number) for kind in ("SC", "PR") for number in range(1, MOST_PICTURES + 1)),
                 *(self.sop_instance_uid(modality) for modality in _MODALITY_RANK),
                 *(self.segment_tracking_uid(segment.number) for segment in self.segments),
                 *(self.tracking_uid(index) for index in range(len(self.run.result.findings))),
                 self.dimension_organization_uid,
-                self.further_report_uid,
+                self.parametric_map_dimension_uid,
+                *map(self.further_report_uid, FURTHER_REPORTS),
                 *(uid for one in self.predecessors for uid in (one.series_instance_uid, one.sop_instance_uid)),
                 self.algorithm_device_uid,
                 self.maker.device_uid,
@@ -143,36 +212,26 @@ class ResultContext:
         return str(self.first.get("Modality") or "")
 
     @property
-    def has_segmentation(self) -> bool:
-        """Whether a SEG is written: one with nothing but background says nothing that the SR does not say."""
-        segmentation = self.run.result.segmentation
-        return segmentation is not None and bool(segmentation.label_map.any())
-
-    @property
     def segments(self) -> tuple[Segment, ...]:
         """What the SEG describes."""
         return described_segments(self.run)
 
     @property
-    def main_findings(self) -> tuple[int, ...]:
-        """Indices of the findings in the main report: those with a segment, or all where none has one.
-
-        TID 1500 allows both kinds of group in one document, but validators in use reject the mixture.
-        """
-        findings = self.run.result.findings
-        delineated = tuple(index for index, finding in enumerate(findings) if self.segment_of(finding) is not None)
-        return delineated or tuple(range(len(findings)))
+    def segmentation_type(self) -> SegmentationType:
+        """In which type the SEG of this context is written."""
+        declared = self.run.model.segmentation_type
+        return declared if self.rendition is None else SegmentationType(self.rendition)
 
     @property
-    def further_findings(self) -> tuple[int, ...]:
-        """Indices of the findings that have a report of their own beside the main one."""
-        return tuple(sorted(set(range(len(self.run.result.findings))) - set(self.main_findings)))
+    def segmentation_class(self) -> UID:
+        """The SOP class of the SEG of this context."""
+        is_label_map = self.segmentation_type is SegmentationType.LABELMAP
+        return LABEL_MAP_SEGMENTATION if is_label_map else SegmentationStorage
 
-    def images_of(self, finding: Finding) -> tuple[SopRef, ...]:
-        """The image, or frame, that the finding was made on; all of them where it is about the series."""
-        if finding.image is not None:
-            return (finding.image,)
-        return tuple(SopRef(str(header.SOPClassUID), str(header.SOPInstanceUID)) for header in self.headers)
+    @property
+    def has_key_objects(self) -> bool:
+        """Whether a KOS is written."""
+        return bool(self.run.result.key_images)
 
     def segment_of(self, finding: Finding) -> int | None:
         """The number of the finding's segment, where there is a SEG to refer to."""
@@ -191,7 +250,8 @@ class ResultContext:
             source = abs(int(self.first.get("SeriesNumber") or 0))
         except (TypeError, ValueError):
             source = 0
-        return 90_000 + 10 * (source % 1000) + _MODALITY_RANK[modality]
+        ranks = _MODALITY_RANK if self.rendition is None else _MODALITY_RANK | _RANK_IN_A_SET
+        return 90_000 + 10 * (source % 1000) + ranks[modality]
 
     @property
     def content_at(self) -> datetime:

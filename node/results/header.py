@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -38,35 +39,44 @@ def anonymous_reference(header: Dataset) -> Dataset:
     return reference
 
 
-def finish(dataset: Dataset, context: ResultContext) -> EncodedObject:
-    """Complete ``dataset`` (a SEG or SR as highdicom made it) and encode it, Explicit VR Little Endian."""
-    modality = str(dataset.Modality)
+def finish(dataset: Dataset, context: ResultContext, rest: Iterable[bytes | memoryview] = ()) -> EncodedObject:
+    """Complete ``dataset`` (as highdicom made it) and encode it, Explicit VR Little Endian; ``rest`` as ``encoded``."""
     dataset.SpecificCharacterSet = UTF_8
-    _copy_identity(dataset, context)
+    copy_identity(context.first, into=dataset)
     _series(dataset, context)
     _times(dataset, context)
     _equipment(dataset, context)
+    return encoded(dataset, rest)
+
+
+def encoded(dataset: Dataset, rest: Iterable[bytes | memoryview] = ()) -> EncodedObject:
+    """A complete data set as Part 10 bytes, Explicit VR Little Endian.
+
+    ``rest``: its last elements, encoded already, for those that are too large to be a data set's.
+    """
     dataset.file_meta = _file_meta(dataset)
     buffer = io.BytesIO()
     pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
+    for part in rest:
+        buffer.write(part)
     return EncodedObject(
         sop_class_uid=str(dataset.SOPClassUID),
         sop_instance_uid=str(dataset.SOPInstanceUID),
         series_instance_uid=str(dataset.SeriesInstanceUID),
-        modality=modality,
+        modality=str(dataset.Modality),
         part10=buffer.getvalue(),
     )
 
 
-def _copy_identity(dataset: Dataset, context: ResultContext) -> None:
-    source = context.first
+def copy_identity(source: Dataset, into: Dataset) -> None:
+    """Patient and study, verbatim; what the standard wants at least empty is never absent."""
     for keyword in PATIENT_AND_STUDY:
         if keyword in source:
-            copy_element(source, keyword, into=dataset)
+            copy_element(source, keyword, into=into)
         elif keyword in NEVER_ABSENT:
-            setattr(dataset, keyword, None)
-        elif keyword in dataset:
-            delattr(dataset, keyword)
+            setattr(into, keyword, None)
+        elif keyword in into:
+            delattr(into, keyword)
 
 
 def _series(dataset: Dataset, context: ResultContext) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from node.domain.result import AlgorithmIdentification, CodedConcept, Finding, Outcome, Segment, Segmentation
+from node.domain.result import AlgorithmIdentification, CodedConcept, Outcome, Segment, Segmentation
+from node.domain.texts import LONG_STRING, require_concept, require_text
+from node.domain.voxels import require_fractions, require_parametric_map
 from node.errors import InvalidModelOutput
 from node.ports import Run
+from node.results.findings import require_findings
 
 WRITABLE = frozenset({Outcome.POSITIVE, Outcome.NEGATIVE, Outcome.NOT_EVALUABLE, Outcome.FAILED})
 NOTHING_TO_REPORT = frozenset({Outcome.NOT_EVALUABLE, Outcome.FAILED})
 MAX_SEGMENTS = 255  # a label map is uint8
-SHORT_STRING, LONG_STRING, UNLIMITED_CODE = 16, 64, 256
 
 
 def require_valid(run: Run) -> None:
@@ -29,21 +30,25 @@ def require_valid(run: Run) -> None:
         _require(result.reason is not None, "reason", f"{result.outcome} without a reason")
     if result.outcome in NOTHING_TO_REPORT:
         _require(not result.findings, "findings", f"findings although the outcome is {result.outcome}")
+        _require(not result.parametric_maps, "parametric_maps", f"a map although the outcome is {result.outcome}")
     if result.outcome is Outcome.NEGATIVE:
         _require(not any(one.present for one in result.findings), "findings", "a finding although it is NEGATIVE")
     if result.outcome is Outcome.POSITIVE:
         _require(any(one.present for one in result.findings), "findings", "POSITIVE without a finding")
     if result.reason is not None:
-        _text(result.reason.code, "reason.code", LONG_STRING)
+        require_text(result.reason.code, "reason.code", LONG_STRING)
         _require(bool(result.reason.text.strip()), "reason.text", "an empty reason")
     if result.segmentation is not None:
         _segmentation(run, result.segmentation)
-    numbers = {segment.number for segment in described_segments(run)} if result.segmentation else set()
+    for index, parametric_map in enumerate(result.parametric_maps):
+        _require(run.grid is not None, "parametric_maps", "a parametric map without a grid")
+        assert run.grid is not None
+        require_parametric_map(parametric_map, f"parametric_maps[{index}]", run.grid.shape)
+    require_findings(run, {segment.number for segment in described_segments(run)})
     sources = {source.instance.sop_instance_uid for source in run.sources}
-    for index, finding in enumerate(result.findings):
-        _finding(finding, f"findings[{index}]", numbers)
-        known = finding.image is None or finding.image.sop_instance_uid in sources
-        _require(known, f"findings[{index}].image", "an image that the run did not look at")
+    for index, image in enumerate(result.key_images):
+        known = image.sop_instance_uid in sources
+        _require(known, f"key_images[{index}]", "an image that the run did not look at")
 
 
 def described_segments(run: Run) -> tuple[Segment, ...]:
@@ -73,14 +78,18 @@ def _concepts(run: Run) -> Iterator[CodedConcept]:
             yield finding.site
         for measurement in finding.measurements:
             yield from (measurement.concept, measurement.unit)
+        for quality in finding.qualities:
+            yield from (quality.concept, quality.value)
+    for parametric_map in run.result.parametric_maps:
+        yield from (parametric_map.quantity, parametric_map.unit)
 
 
 def _algorithm(algorithm: AlgorithmIdentification) -> None:
-    _text(algorithm.name, "algorithm.name", LONG_STRING)
-    _text(algorithm.version, "algorithm.version", LONG_STRING)
-    _text(algorithm.manufacturer, "algorithm.manufacturer", LONG_STRING)
-    _text(algorithm.weights_sha256, "algorithm.weights_sha256", LONG_STRING)
-    _concept(algorithm.family, "algorithm.family")
+    require_text(algorithm.name, "algorithm.name", LONG_STRING)
+    require_text(algorithm.version, "algorithm.version", LONG_STRING)
+    require_text(algorithm.manufacturer, "algorithm.manufacturer", LONG_STRING)
+    require_text(algorithm.weights_sha256, "algorithm.weights_sha256", LONG_STRING)
+    require_concept(algorithm.family, "algorithm.family")
 
 
 def _segmentation(run: Run, segmentation: Segmentation) -> None:
@@ -101,6 +110,7 @@ def _segmentation(run: Run, segmentation: Segmentation) -> None:
         "segmentation.segments",
         "segment numbers do not count from 1 without gaps",
     )
+    _require(len(described) <= MAX_SEGMENTS, "segmentation.segments", f"{len(described)}, at most {MAX_SEGMENTS}")
     meant = {(segment.number, segment.category, segment.type) for segment in described}
     _require(
         all((segment.number, segment.category, segment.type) in meant for segment in segmentation.segments),
@@ -109,58 +119,27 @@ def _segmentation(run: Run, segmentation: Segmentation) -> None:
     )
     highest = int(label_map.max(initial=0))
     _require(
-        highest <= len(described) <= MAX_SEGMENTS,
+        highest <= len(described),
         "segmentation.label_map",
         f"segment number {highest}, but {len(described)} segments are described",
     )
+    require_fractions(segmentation, run.model.segmentation_type, len(described), run.grid.shape)
     for segment in described:
         _segment(segment, f"segmentation.segments[{segment.number}]")
 
 
 def _segment(segment: Segment, field: str) -> None:
-    _text(segment.label, f"{field}.label", LONG_STRING)
-    _concept(segment.category, f"{field}.category")
-    _concept(segment.type, f"{field}.type")
+    require_text(segment.label, f"{field}.label", LONG_STRING)
+    require_concept(segment.category, f"{field}.category")
+    require_concept(segment.type, f"{field}.type")
     if segment.anatomic_region is not None:
-        _concept(segment.anatomic_region, f"{field}.anatomic_region")
+        require_concept(segment.anatomic_region, f"{field}.anatomic_region")
     if segment.colour_rgb is not None:
         _require(
             len(segment.colour_rgb) == 3 and all(0 <= value <= 255 for value in segment.colour_rgb),
             f"{field}.colour_rgb",
             "no three values of 0 to 255",
         )
-
-
-def _finding(finding: Finding, field: str, segment_numbers: set[int]) -> None:
-    _concept(finding.concept, f"{field}.concept")
-    if finding.site is not None:
-        _concept(finding.site, f"{field}.site")
-    if finding.segment is not None:
-        _require(finding.segment in segment_numbers, f"{field}.segment", f"there is no segment {finding.segment}")
-    if finding.probability is not None:
-        # NaN fails both comparisons
-        _require(0.0 <= finding.probability <= 1.0, f"{field}.probability", f"{finding.probability} is not in 0..1")
-    for index, measurement in enumerate(finding.measurements):
-        _concept(measurement.concept, f"{field}.measurements[{index}].concept")
-        _concept(measurement.unit, f"{field}.measurements[{index}].unit")
-        _require(
-            math.isfinite(measurement.value),
-            f"{field}.measurements[{index}].value",
-            f"{measurement.value} is no number",
-        )
-
-
-def _concept(concept: CodedConcept, field: str) -> None:
-    """Code Value may be longer than 16 characters: it is then a Long Code Value (PS3.3 section 8.1)."""
-    _text(concept.value, f"{field}.value", UNLIMITED_CODE)
-    _text(concept.scheme, f"{field}.scheme", SHORT_STRING)
-    _text(concept.meaning, f"{field}.meaning", LONG_STRING)
-
-
-def _text(text: str, field: str, longest: int) -> None:
-    _require(bool(text.strip()), field, "empty")
-    _require(len(text) <= longest, field, f"{len(text)} characters, at most {longest} are possible")
-    _require("\\" not in text and text.isprintable(), field, "holds a backslash or control characters")
 
 
 def _require(condition: bool, field: str, problem: str) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 import pydicom
 from pydicom.config import RAISE
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import PersonName, validate_value
 
 from node.domain.study import ByteRange, Instance, StoredInstance
@@ -55,7 +56,9 @@ IMAGE: Final = (
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _IDENTITY: Final = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-_WANTED: Final = [*PATIENT_AND_STUDY, *SERIES, *EQUIPMENT, *IMAGE]
+# Patient, study and equipment are those of the first image: of the others they would be read for nothing.
+_OF_THE_FIRST: Final = [Tag(keyword) for keyword in (*PATIENT_AND_STUDY, *SERIES, *EQUIPMENT, *IMAGE)]
+_OF_EVERY_IMAGE: Final = [Tag(keyword) for keyword in (*_IDENTITY, *SERIES, *IMAGE)]
 
 # Optional facts about the patient in these representations are left out where the source breaks their rules:
 # they name nobody, and a receiver may refuse an object with them (seen: Patient's Age "0Y").
@@ -69,7 +72,7 @@ _UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError, AttributeErr
 
 
 def read_headers(sources: Sequence[StoredInstance], locations: Sequence[ByteRange]) -> tuple[Dataset, ...]:
-    """The wanted attributes of every image, in the order given, text decoded to Unicode.
+    """The wanted attributes of every image, in the order given, text decoded to Unicode; the first has the most.
 
     An element that cannot be read is left out: it could not be copied either.
 
@@ -78,8 +81,8 @@ def read_headers(sources: Sequence[StoredInstance], locations: Sequence[ByteRang
         ResultVerificationFailed: what lies there is not the image that was recorded.
     """
     return tuple(
-        _require_recorded(_read_header(location), source.instance)
-        for source, location in zip(sources, locations, strict=True)
+        _require_recorded(_read_header(location, _OF_EVERY_IMAGE if number else _OF_THE_FIRST), source.instance)
+        for number, (source, location) in enumerate(zip(sources, locations, strict=True))
     )
 
 
@@ -100,7 +103,7 @@ def copy_element(source: Dataset, keyword: str, into: Dataset) -> None:
     into.add(copy.copy(source[keyword]))
 
 
-def _read_header(location: ByteRange) -> Dataset:
+def _read_header(location: ByteRange, wanted: list[BaseTag]) -> Dataset:
     try:
         with Path(location.path).open("rb") as file:
             file.seek(location.offset)
@@ -110,12 +113,13 @@ def _read_header(location: ByteRange) -> Dataset:
     # A name with bytes outside of its character set is worth a replacement character, not a lost result.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        header = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=list(_WANTED))
+        header = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=wanted)
         _drop_unreadable(header)
         _drop_malformed(header)
         header.decode()
         _tidy_text(header)
     header.SpecificCharacterSet = UTF_8
+    header.buffer = None  # else every header keeps the bytes of its whole image in memory
     return header
 
 

@@ -8,16 +8,22 @@ from datetime import tzinfo
 from pydicom.config import disable_value_validation
 
 from node.errors import ResultVerificationFailed
-from node.ports import EncodedObject, ResultEncoder, Run
+from node.ports import EncodedObject, ResultEncoder, Run, SourcePictures
 from node.results.context import Maker, ResultContext
+from node.results.findings import require_locations
+from node.results.kos import KeyObjectEncoder
 from node.results.model_output import require_valid
+from node.results.pm import ParametricMapEncoder
+from node.results.renditions import drawn, picture_encoders, sets_beside
 from node.results.seg import SegmentationEncoder
 from node.results.source import read_headers
 from node.results.sr import FurtherReportEncoder, ReportEncoder
-from node.results.verify import verify
+from node.results.verify import verify, verify_drawn
 
 ENCODERS: tuple[ResultEncoder[ResultContext], ...] = (
     SegmentationEncoder(),
+    ParametricMapEncoder(),
+    KeyObjectEncoder(),
     FurtherReportEncoder(),
     ReportEncoder(),
 )
@@ -35,14 +41,21 @@ class DicomResultWriter:
         maker: Maker,
         encoders: Sequence[ResultEncoder[ResultContext]] = ENCODERS,
         zone: tzinfo | None = None,
+        pictures: SourcePictures | None = None,
     ) -> None:
-        """``zone``: the site's time zone, for sources that name none; None is that of this machine."""
+        """``zone``: the site's time zone, for sources that name none; None is that of this machine.
+
+        ``pictures`` reads the pixels that Secondary Captures show.
+        """
         self._maker = maker
         self._encoders = tuple(encoders)
         self._zone = zone
+        self._picture_encoders = picture_encoders(pictures)
 
     def write(self, run: Run) -> Sequence[EncodedObject]:
         """The objects of a run, in the order in which they should travel: what is referred to comes first.
+
+        The main report in the type that the model declares is the last.
 
         Raises:
             InvalidModelOutput: the result cannot be written; ``details['field']`` names what is wrong.
@@ -55,6 +68,12 @@ class DicomResultWriter:
         # What the source says is copied as it stands: a name of 80 characters is no reason to lose a result.
         with disable_value_validation():
             context = ResultContext(run, read_headers(run.sources, run.locations), self._maker, self._zone)
-            objects = tuple(written for encoder in self._encoders if (written := encoder.encode(context)) is not None)
-            verify(context, objects)
+            require_locations(run, context.headers)
+            pictures = drawn(context, self._picture_encoders)
+            verify_drawn(context, pictures)
+            return (*pictures, *sets_beside(context, self._written(context), self._written))
+
+    def _written(self, context: ResultContext) -> tuple[EncodedObject, ...]:
+        objects = tuple(written for encoder in self._encoders for written in encoder.encode(context))
+        verify(context, objects)
         return objects

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from node.domain.admission import Admission, Condition, Route, RouteCondition, Verdict
-from node.domain.model import InputLimits, InputSelection, Interval, ModelDescription
+from node.domain.interval import Interval
+from node.domain.model import InputLimits, InputSelection, ModelDescription
 from node.domain.result import Reason
 from node.route.contrast import after_contrast
 from node.route.facts import Scalar, SeriesFacts, number_of

@@ -11,14 +11,13 @@ import statistics
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from node.domain.orientation import plane_of
 from node.domain.study import Instance, Series, Value
 from node.route.age import age_years
 
 Vector = tuple[float, float, float]
 Scalar = str | int | float
 
-# A plane is named after the anatomical plane its normal is this close to (cosine), else it is oblique.
-PLANE_COSINE = 0.8
 # Positions closer than this are the same slice; no real gap is this small, no real scanner rounds this much.
 SAME_POSITION_MM = 0.01
 # Larger numbers in a header are no lengths of a patient.
@@ -80,13 +79,6 @@ def describe(series: Series, keywords: Collection[str] = ()) -> SeriesFacts:
         echo_times_ms=_numbers(instances, "EchoTime"),
         attributes={keyword: _attribute(series, keyword) for keyword in keywords},
     )
-
-
-def plane_of(normal: Vector) -> str:
-    """The anatomical plane whose normal is nearest: sagittal (x), coronal (y), axial (z), or oblique."""
-    along = [abs(component) for component in normal]
-    largest = max(along)
-    return ("sagittal", "coronal", "axial")[along.index(largest)] if largest >= PLANE_COSINE else "oblique"
 
 
 def number_of(value: object) -> float | None:

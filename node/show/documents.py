@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from node.domain.job import Priority
+from node.domain.result import Outcome
 from node.show import completeness, outcome
 from node.show.outcome import StudyRows
 
@@ -21,7 +22,17 @@ def job_document(row: Mapping[str, Any]) -> Document:
         "priority": Priority(row["priority"]).name,
         "reason": reason.get("text"),
         "reason_code": reason.get("code"),
+        "document": _document_of(row),
     }
+
+
+def _document_of(row: Mapping[str, Any]) -> str | None:
+    """Of a job that failed, or whose result was withdrawn: whether the document that says so is written."""
+    if row["document_due_at"] is not None:
+        return "DUE"
+    if row["document_error"] is not None:
+        return "GIVEN UP"
+    return "WRITTEN" if row["withdrawn_at"] is not None or row["outcome"] == Outcome.FAILED else None
 
 
 def study_document(row: Mapping[str, Any], about: StudyRows) -> Document:

@@ -8,6 +8,7 @@ from typing import Any
 
 from node.domain.admission import Verdict
 from node.domain.delivery import DeliveryState
+from node.domain.document import ResultKind
 from node.domain.job import JobState
 from node.domain.result import Outcome
 from node.domain.study import SeriesState
@@ -20,6 +21,7 @@ IMPORTANCE = (
     Outcome.POSITIVE,
     Outcome.FAILED,
     Outcome.PENDING,
+    Outcome.WITHDRAWN,
     Outcome.NOT_EVALUABLE,
     Outcome.NEGATIVE,
     Outcome.NOT_WANTED,
@@ -125,6 +127,8 @@ def _decisive(jobs: Sequence[Row]) -> Row | None:
 def _outcome_of_job(job: Row) -> Outcome:
     if job["state"] in UNDER_WAY:
         return Outcome.PENDING
+    if job["withdrawn_at"] is not None:
+        return Outcome.WITHDRAWN
     if job["state"] == JobState.COMPLETED:
         return Outcome(job["outcome"])
     return Outcome.FAILED
@@ -139,7 +143,8 @@ def _processing(study: StudyRows) -> bool:
 
 
 def _delivering(study: StudyRows) -> bool:
-    return any(
+    """Also while a document is still to be written: that a job failed is told to the destinations, too."""
+    return any(job["document_due_at"] is not None for job in study.jobs) or any(
         delivery["state"] in ON_THE_WAY
         or (delivery["state"] == DeliveryState.STORED and _is_to_commit(study, delivery))
         for delivery in study.deliveries
@@ -151,8 +156,20 @@ def _is_to_commit(study: StudyRows, delivery: Row) -> bool:
 
 
 def _failed(study: StudyRows) -> bool:
-    """Also where one series failed and another was POSITIVE. A superseded result that was not delivered is no loss."""
-    superseded = {job["id"] for job in study.jobs if job["superseded_at"] is not None}
-    return any(outcome is Outcome.FAILED for _, outcome in _every_outcome(study)) or any(
-        delivery["state"] in NOT_DELIVERED and delivery["job"] not in superseded for delivery in study.deliveries
+    """Also where one series failed and another was POSITIVE, or a withdrawal could not be told."""
+    jobs = {job["id"]: job for job in study.jobs}
+    return (
+        any(outcome is Outcome.FAILED for _, outcome in _every_outcome(study))
+        or any(job["withdrawn_at"] and job["document_error"] and not job["document_due_at"] for job in study.jobs)
+        or any(
+            delivery["state"] in NOT_DELIVERED and not _out_of_date(delivery, jobs[delivery["job"]])
+            for delivery in study.deliveries
+        )
     )
+
+
+def _out_of_date(delivery: Row, job: Row) -> bool:
+    """That an object did not arrive is no loss where another one, or none, is to be read in its place."""
+    failure_before_success = delivery["kind"] == ResultKind.FAILED and job["state"] == JobState.COMPLETED
+    withdrawn = job["withdrawn_at"] is not None and delivery["kind"] != ResultKind.REJECTION
+    return job["superseded_at"] is not None or failure_before_success or withdrawn

@@ -12,11 +12,13 @@ def why_not_ok(
     broken_models: Sequence[Mapping[str, Any]],
     paused: bool,
     quarantined: int = 0,
+    undocumented: int = 0,
 ) -> list[str]:
     """Everything an administrator should know of, in sentences; empty when all is well.
 
     ``quarantined`` is the number of jobs that end whatever runs them: a study waits there for a result that does not
-    come, so the node is not well until somebody retries or cancels them.
+    come, so the node is not well until somebody retries or cancels them. ``undocumented`` is the number of failures and
+    withdrawals of which no destination was told, for the document could not be written.
     """
     found = [
         f"role {name}: no heartbeat since {role['heartbeat_at']:%Y-%m-%d %H:%M:%SZ}"
@@ -34,6 +36,11 @@ def why_not_ok(
         found.append(
             f"jobs that ended their process at every attempt, quarantined: {quarantined} ('ainode queue list --state "
             "FAILED', then 'queue retry' or 'queue cancel')"
+        )
+    if undocumented:
+        found.append(
+            f"failures or withdrawals whose document could not be written: {undocumented} ('ainode queue list', column "
+            "document, then 'queue retry', or 'results withdraw' again)"
         )
     return found
 

@@ -6,7 +6,7 @@ Answers are plain dicts with CONTRACT's keys; times are aware datetimes in UTC.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, or_, select
@@ -75,6 +75,12 @@ class Worklist:
             {state.value: found["job", state.value] for state in JobState},
             {state.value: found["delivery", state.value] for state in DeliveryState},
         )
+
+    def documents(self) -> dict[str, int]:
+        """How many documents on failures and withdrawals are ``due``, and how many were ``given_up``."""
+        with self._work.read() as connection:
+            due, given_up = connection.execute(DOCUMENTS).one()
+        return {"due": due, "given_up": given_up}
 
     def quarantined(self) -> int:
         """How many jobs are FAILED because whatever ran them died, at every attempt, and wait for an operator."""
@@ -229,6 +235,16 @@ QUARANTINED = (
     .where(in_state(job.c.state, JobState.FAILED), job.c.error_code == WorkerLost.code, job.c.superseded_at.is_(None))
 )
 
+# Each in the words of its partial index, and as a range of it: SQLite reads it for nothing less.
+DOCUMENTS = select(
+    select(func.count())
+    .where(job.c.document_due_at.is_not(None), job.c.document_due_at >= datetime.fromtimestamp(0, UTC))
+    .scalar_subquery(),
+    select(func.count())
+    .where(job.c.document_due_at.is_(None), job.c.document_error.is_not(None), job.c.document_error >= "")
+    .scalar_subquery(),
+)
+
 IMAGES_KEPT = select(
     func.count(instance.c.id).filter(instance.c.removed_at.is_(None)).label("there"),
     func.max(instance.c.removed_at).label("removed_at"),
@@ -249,8 +265,10 @@ RESULTS = (
         result.c.storage_key,
         result.c.created_at,
         result.c.predecessors,
+        result.c.kind,
         job.c.superseded_by,
         job.c.superseded_at,
+        job.c.withdrawn_at,
     )
     .join(job, job.c.id == result.c.job_id)
     .order_by(result.c.id)
@@ -266,6 +284,7 @@ DELIVERIES = (
         result.c.modality,
         result.c.sop_class_uid,
         result.c.sop_instance_uid,
+        result.c.kind,
         delivery.c.attempt,
         delivery.c.max_attempts,
         delivery.c.run_after,

@@ -21,20 +21,24 @@ from node.database.history import SqlResultHistory
 from node.database.migrations import upgrade
 from node.database.outbox import SqlOutbox
 from node.database.removals import SqlRemovals
+from node.database.result_rows import SqlResults
 from node.database.retention import SqlRetentionRecord
 from node.database.roles import SqlRoleBoard
 from node.database.tables import delivery, job
 from node.domain.admission import Admission, Verdict
 from node.domain.delivery import CommitmentReport, Delivery, DeliveryState
+from node.domain.document import Failure, RejectionTitle, Withdrawal, failure_reason
 from node.domain.job import Job, JobState, Priority
 from node.domain.retention import Step, StudyFacts
 from node.domain.retention import Verdict as Retained
 from node.domain.study import CloseReason, Closure
 from node.errors import DestinationUnreachable, InferenceTimeout
+from node.jobs.documents import SqlDueDocuments
 from node.jobs.queue import SqlJobQueue
+from node.jobs.withdrawals import SqlWithdrawals
 from node.ports.retention import Kept
 from node.show.worklist import Worklist
-from tests.contract.rows import completion, new_job, stored
+from tests.contract.rows import SR, completion, new_job, stored, written
 from tests.contract.watching import Watch, Watched
 from tests.fakes.outbox import StandingClock
 from tests.filling import fill, series_uid, study_uid
@@ -65,6 +69,9 @@ class Node:
         self.retention = SqlRetentionRecord(engine, clock)
         self.removals = SqlRemovals(engine)
         self.roles = SqlRoleBoard(engine, clock)
+        self.documents = SqlDueDocuments(engine, clock)
+        self.withdrawals = SqlWithdrawals(engine)
+        self.results = SqlResults(engine)
         self.worklist = Worklist(engine, clock)
         self._make_work(jobs // DUE)
 
@@ -125,6 +132,24 @@ class Node:
         made = new_job(f"closed-{self.clock.now()}", study_instance_uid="1.9", series_instance_uids=("1.9.0",))
         return self.catalogue.close_series(self.received(), 1, Closure(CloseReason.QUIET, {}), [admission], [made])
 
+    def told(self) -> bool:
+        """A job fails for good, and its document is written."""
+        assert self.queue.fail(self.claimed(), InferenceTimeout(), None)
+        document = self.documents.claim(LEASE_S)
+        assert document is not None
+        assert self.documents.announce(document, ["key-9.7"])
+        failure = Failure(failure_reason(InferenceTimeout.code), {})
+        return self.documents.complete(document, [written(SR, "9.7")], failure)
+
+    def withdrawn(self) -> bool:
+        """What was told of a failure is taken back."""
+        job = self.results.of("9.7")[0]["job_id"]
+        word = Withdrawal(self.clock.now(), "operator@host", "not so", RejectionTitle.QUALITY)
+        self.withdrawals.withdraw([job], word)
+        document = self.documents.claim(LEASE_S)
+        assert document is not None
+        return self.documents.complete(document, [written(SR, "9.8")])
+
     def after(self, seconds: float) -> Node:
         self.clock.advance(seconds)
         return self
@@ -148,6 +173,9 @@ OPERATIONS: dict[str, Callable[[Node], object]] = {
     "heartbeat": lambda node: node.queue.heartbeat(node.claimed(), LEASE_S),
     "complete": lambda node: node.queue.complete(node.claimed(), completion("9.1")),
     "fail": lambda node: node.queue.fail(node.claimed(), InferenceTimeout(), 1.0),
+    "a document of a failure": lambda node: node.told(),
+    "no document is due": lambda node: node.documents.claim(LEASE_S) is None,
+    "documents": lambda node: node.worklist.documents(),
     "hand back": lambda node: node.queue.hand_back(node.claimed()),
     "rescue jobs": lambda node: node.after(LEASE_S).queue.rescue(),
     "cancel": lambda node: node.canceled(),
@@ -174,6 +202,10 @@ OPERATIONS: dict[str, Callable[[Node], object]] = {
     ),
     "list deliveries of a study": lambda node: node.worklist.deliveries(study=SAME_STUDY),
     "list deliveries of a study by state": lambda node: node.worklist.deliveries(state="STORED", study=SAME_STUDY),
+    "list results": lambda node: node.results.newest(None, 20),
+    "list results of a study": lambda node: node.results.newest(SAME_STUDY, 20),
+    "find a result": lambda node: node.results.of(node.results.newest(SAME_STUDY, 1)[0]["sop_instance_uid"]),
+    "withdraw": lambda node: node.withdrawn(),
     "counts": lambda node: node.worklist.counts(),
     "quarantined": lambda node: node.worklist.quarantined() + 1,
     "paused": lambda node: node.queue.paused() or "not",

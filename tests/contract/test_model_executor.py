@@ -116,8 +116,20 @@ def test_it_runs_again_after_it_was_closed(executor: ModelExecutor, images: tupl
 
 def test_a_dark_series_is_negative(executor: ModelExecutor, tmp_path: Path) -> None:
     def darken(image: Dataset, k: int) -> None:
-        image.PixelData = bytes(len(image.PixelData))
+        image.PixelData = b"\1" + bytes(len(image.PixelData) - 1)
 
     reply = executor.run(ask(executor, "threshold", write(tmp_path, series(change=darken))), go_on)
     assert reply.result.outcome is Outcome.NEGATIVE
     assert reply.result.segmentation is None
+
+
+def test_an_empty_series_is_not_evaluable(executor: ModelExecutor, tmp_path: Path) -> None:
+    def empty(image: Dataset, k: int) -> None:
+        image.PixelData = bytes(len(image.PixelData))
+
+    reply = executor.run(ask(executor, "threshold", write(tmp_path, series(change=empty))), go_on)
+    assert reply.result.outcome is Outcome.NOT_EVALUABLE
+    assert reply.result.reason is not None
+    assert reply.result.reason.code == "ConstantImage"
+    failed = [check["name"] for check in reply.provenance["checks"] if check["passed"] is False]
+    assert failed == ["contrast"]

@@ -12,14 +12,16 @@ from node.database.outbox import SqlOutbox
 from node.database.roles import SqlRoleBoard
 from node.domain.admission import Admission, Condition, Verdict
 from node.domain.delivery import CommitmentReport, DeliveryState
+from node.domain.document import Failure, failure_reason
 from node.domain.job import JobState
 from node.domain.result import Outcome, Reason
 from node.domain.study import CloseReason, Closure
-from node.errors import DestinationUnreachable, InvalidModelOutput, NotFound
+from node.errors import DestinationUnreachable, InvalidModelOutput, NotFound, ObjectMissing
+from node.jobs.documents import SqlDueDocuments
 from node.jobs.queue import SqlJobQueue
 from node.show.outcome import Finality
 from node.show.worklist import Worklist
-from tests.contract.rows import SERIES, STUDY, completion, new_job, stored
+from tests.contract.rows import SERIES, SR, STUDY, completion, new_job, stored, written
 from tests.fakes.outbox import StandingClock
 
 JOB_KEYS = {
@@ -42,6 +44,7 @@ class Node:
         self.catalogue = SqlCatalogue(engine, clock)
         self.queue = SqlJobQueue(engine, clock)
         self.outbox = SqlOutbox(engine, clock)
+        self.documents = SqlDueDocuments(engine, clock)
         self.roles = SqlRoleBoard(engine, clock)
         self.worklist = Worklist(engine, clock, committing=["pacs"])
 
@@ -195,10 +198,43 @@ def test_a_failed_job_is_final_and_failed(node: Node) -> None:
     assert job is not None
     node.queue.fail(job, InvalidModelOutput("no mask"), None)
     assert node.outcomes() == {"hippocampus": "FAILED"}
+    assert node.finality() == (False, True), "the destinations are still to be told"
+    assert node.worklist.jobs()[0]["document"] == "DUE"
+    assert node.worklist.documents() == {"due": 1, "given_up": 0}
+    tell(node, "9.9")
+    assert node.finality() == (False, True), "the document is on its way"
+    node.deliver("2.25.1")
     assert node.finality() == (True, True)
     assert node.worklist.study(STUDY)["state"] == "FAILED"
+    assert node.worklist.jobs()[0]["document"] == "WRITTEN"
+    assert node.worklist.documents() == {"due": 0, "given_up": 0}
     node.queue.retry(job.id)
     assert node.finality() == (False, False)
+
+
+def tell(node: Node, uid: str) -> None:
+    """The document that is due is written."""
+    due = node.documents.claim(30.0)
+    assert due is not None
+    failure = Failure(failure_reason(str(due.job.error_code)), {"model": "hippocampus"})
+    assert node.documents.complete(due, [written(SR, uid)], failure)
+
+
+def test_a_document_that_cannot_be_written_is_given_up_and_told_of(node: Node) -> None:
+    node.receive(("hippocampus", Verdict.ADMITTED))
+    job = node.queue.claim("w1", 6.0)
+    assert job is not None
+    node.queue.fail(job, InvalidModelOutput("no mask"), None)
+    due = node.documents.claim(30.0)
+    assert due is not None
+    assert node.documents.fail(due, ObjectMissing(), None)
+    assert node.finality() == (True, True)
+    assert node.worklist.jobs()[0]["document"] == "GIVEN UP"
+    assert node.worklist.documents() == {"due": 0, "given_up": 1}
+    (alert,) = node.worklist.why(STUDY)["studies"][0]["alerts"]
+    assert (alert["kind"], alert["detail"]["error"]) == ("document_given_up", "ObjectMissing")
+    node.queue.retry(job.id)
+    assert node.worklist.documents() == {"due": 0, "given_up": 0}
 
 
 def test_a_result_that_did_not_arrive_is_a_failure(node: Node) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.pacs import Pacs, another_study, storescu, study_of
+from tests.e2e.pacs import COMPREHENSIVE_3D_SR, Pacs, another_study, storescu, study_of
 from tests.e2e.processes import children, command_line
 from tests.e2e.site import Site
 from tests.peers import REPOSITORY, data_dir
@@ -90,7 +90,14 @@ def test_a_poison_job_holds_up_nobody(started: Callable[[float], Site], poison: 
     assert (worker_of(site) == worker) == (poison == "segfaults"), "a child's crash is no worker's"
 
 
-def test_a_poison_job_is_quarantined(started: Callable[[float], Site], poison: str, tmp_path: Path) -> None:
+def failures(pacs: Pacs, study: str) -> list[str]:
+    """SOP Instance UIDs of the reports in the PACS that say that a run failed."""
+    reports = [one for one in pacs.instances(study) if one.SOPClassUID == COMPREHENSIVE_3D_SR]
+    return [str(one.SOPInstanceUID) for one in reports if "FAILED" in one.SeriesDescription]
+
+
+@pytest.mark.timeout(600)  # many commands, each a process, on a busy machine
+def test_a_poison_job_is_quarantined(started: Callable[[float], Site], pacs: Pacs, poison: str, tmp_path: Path) -> None:
     site = started(0.2)
     study = send(site, tmp_path / "images", f"{poison} ends")
 
@@ -106,6 +113,7 @@ def test_a_poison_job_is_quarantined(started: Callable[[float], Site], poison: s
     assert site.run("wait", study, "--timeout", "120").returncode == 1
     document = site.json("studies", "show", study)
     assert document["outcome"] == {poison: "FAILED", GOOD: "POSITIVE"}
+    (told,) = failures(pacs, study)
 
     number = str(ended[poison]["id"])
     assert site.run("queue", "cancel", number).returncode == 0
@@ -114,4 +122,6 @@ def test_a_poison_job_is_quarantined(started: Callable[[float], Site], poison: s
     assert site.run("queue", "retry", number).returncode == 0
     wait_for(given_up, "it is given up again", timeout_s=180)
     assert jobs(site, study)[poison]["attempt"] == 2 * ATTEMPTS
+    wait_for(lambda: jobs(site, study)[poison]["document"] == "WRITTEN", "that is told", timeout_s=90)
+    assert failures(pacs, study) == [told], "the same failure is the same document"
     assert site.json("status")["quarantined"] == 1

@@ -13,6 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models.hippocampus_mr import data, evaluate, train
+from models.kit import commands
+from models.kit.commands import Where
 from tests.peers import REPOSITORY, data_dir
 
 PACKAGE = REPOSITORY / "models" / "hippocampus_mr"
@@ -106,3 +108,27 @@ def test_altered_weights_are_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert json.loads(done.stdout)["steps"][0]["name"] == "WeightsDigestMismatch"
+
+
+def test_the_common_command_writes_its_report(tmp_path: Path) -> None:
+    _, validation, test = data.split(0, 30)
+    for kind in ("images", "labels"):
+        (tmp_path / data.DATASET / kind).mkdir(parents=True)
+        for case in (validation[0], test[0]):
+            file = data_dir("hippocampus-msd") / kind / f"{case}.nii.gz"
+            shutil.copy(file, tmp_path / data.DATASET / kind)
+    found = commands.evaluate(Where("hippocampus_mr", tmp_path, tmp_path / "out", device="cpu"), baselines=False)
+    assert found["parts"]["test"]["cases"] == 1
+    assert found["froc"] is None, "a hippocampus is nothing to be found"
+    for wrapping, structures in found["on_the_node"]["wrappings"].items():
+        for name, figures in structures.items():
+            assert figures["dice"]["value"] > 0.75, (wrapping, name)
+            # The network's own output and what the node makes of it differ by little.
+            assert figures["dice"]["value"] == pytest.approx(found["structures"][name]["dice"]["value"], abs=0.02)
+    folder = tmp_path / "out" / "evaluation"
+    page = (folder / "report.html").read_text()
+    assert "untransposed (array as it is, called axial LPS)" in page
+    assert "FROC" not in page
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / "cases.png").read_bytes().startswith(b"\x89PNG")
+    assert "surface Dice at 1 mm" in (folder / "card_table.md").read_text()

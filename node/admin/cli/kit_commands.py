@@ -1,4 +1,4 @@
-"""The model kit on the command line: ``ainode models prepare|train|evaluate|explain|similar|tune``."""
+"""The model kit on the command line: ``ainode models prepare|train|evaluate|explain|similar|calibrate|tune``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LimitOption = Annotated[int, typer.Option("--limit", min=0, help="Only so many c
 
 def register(cli: typer.Typer) -> None:
     """Add the commands to ``ainode models``."""
-    for command in (prepare, train, evaluate, explain, similar, tune):
+    for command in (prepare, train, evaluate, explain, similar, calibrate, tune):
         cli.command(command.__name__)(command)
 
 
@@ -126,6 +126,42 @@ def similar(
     _show(document, "similar", {"case": "case", "class": "class", "cosine": "cosine"}, as_json)
     if document.get("problems") and not as_json:
         console().print(table("passed over", document["problems"], {"path": "path", "reason": "reason"}))
+
+
+def calibrate(
+    model: ModelArgument,
+    data: DataOption,
+    out: OutOption = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
+    layers: Annotated[
+        str, typer.Option("--layers", help="Names separated by commas; without it the kit's networks' own.")
+    ] = "",
+    foreign: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--foreign", metavar="DIR", exists=True, file_okay=False, help="Images that the model is not meant for."
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="So many of each foreign folder.")] = 40,
+    limit: LimitOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """How unlike its training data an input may be: ood.safetensors, and the lines that declare it in model.toml."""
+    document = _kit().calibrate(_where(model, data, out, weights, device, limit), layers, foreign or (), count)
+    if as_json:
+        print_json(document)
+        return
+    _count_problems(document, "problems.csv")
+    refused = ", ".join(f"{part} {share}" for part, share in document["refused"].items())
+    console().print(f"refused of the model's own data: {refused}", soft_wrap=True)
+    if document["foreign"]:
+        columns = ("folder", "images", "refused_by_the_package", "refused_by_score", "refused", "auc")
+        rows = [{name: str(one[name]) for name in columns} for one in document["foreign"]]
+        console().print(table("foreign images", rows, {name: name.replace("_", " ") for name in columns}))
+    console().print(f"wrote {line(document['out'])}/{document['file']}; model.toml:", soft_wrap=True)
+    declared = f'file = "{document["file"]}"\nsha256 = "{document["sha256"]}"\nthreshold = {document["threshold"]}'
+    console().print(f"[out_of_distribution]\n{declared}", markup=False, highlight=False, soft_wrap=True)
 
 
 def tune(

@@ -181,7 +181,10 @@ def _document(model: ModelDescription) -> dict[str, Any]:
                 "slices": str(limits.slices),
                 "slice_spacing_mm": str(limits.slice_spacing_mm),
                 "pixel_spacing_mm": str(limits.pixel_spacing_mm),
+                "patient_age_years": str(limits.patient_age_years),
+                "quality": asdict(limits.quality),
             },
+            "out_of_distribution": asdict(model.out_of_distribution) if model.out_of_distribution else None,
             "segments": [f"{segment.number} {segment.label}" for segment in model.segments],
             "runtime": {
                 "precision": model.runtime.precision,

@@ -25,6 +25,8 @@ STATE_STYLES = {
     "NEGATIVE": "green",
     "NOT EVALUABLE": "yellow",
     "NOT WANTED": "dim",
+    "WITHDRAWN": "bold red",
+    "SUPERSEDED": "dim",
     "PENDING": "blue",
     "ok": "green",
     "up": "green",

@@ -30,12 +30,15 @@ COLUMNS = {
     "study_instance_uid": "study",
     "created_at": "created",
     "error_code": "error",
+    "document": "document",
     "superseded_at": "superseded",
+    "withdrawn_at": "withdrawn",
 }
 OBJECT_COLUMNS = {
     "modality": "modality",
     "sop_class_uid": "SOP class",
     "sop_instance_uid": "SOP instance",
+    "kind": "kind",
     "size": "bytes",
     "superseded_at": "superseded",
 }

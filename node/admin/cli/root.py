@@ -14,6 +14,7 @@ from node.admin.cli import (
     model_commands,
     node_commands,
     queue_commands,
+    result_commands,
     store_commands,
     study_commands,
 )
@@ -53,6 +54,7 @@ node_commands.register(cli)
 study_commands.register(cli)
 cli.add_typer(queue_commands.cli, name="queue")
 cli.add_typer(delivery_commands.cli, name="deliveries")
+cli.add_typer(result_commands.cli, name="results")
 cli.add_typer(model_commands.cli, name="models")
 cli.add_typer(store_commands.cli, name="store")
 

@@ -70,3 +70,13 @@ def test_a_long_series_names_the_first_few() -> None:
     reason = of("P" + "-" * 9).reason
     assert reason is not None
     assert reason.text.endswith("image 6: too dark; and 4 more)")
+
+
+def test_key_images_are_those_of_all_parts() -> None:
+    first, second = SopRef("1.2", "1.2.1"), SopRef("1.2", "1.2.2")
+    parts = [
+        Part("image 1 of 2", InferenceResult(Outcome.NEGATIVE, key_images=(first,))),
+        Part("image 2 of 2", InferenceResult(Outcome.POSITIVE, (Finding(BRIGHT),), key_images=(second, first))),
+    ]
+    assert joined(parts).key_images == (first, second)
+    assert joined(parts[:1]).key_images == (first,)

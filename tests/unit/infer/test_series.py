@@ -74,7 +74,7 @@ def test_one_image_that_cannot_be_judged_is_named(tmp_path: Path) -> None:
     told = found.provenance()["pictures"]
     assert isinstance(told, list)
     assert [one["outcome"] for one in told] == ["NEGATIVE", "NOT EVALUABLE"]
-    assert told[1]["reason"] == "UnsupportedImage"
+    assert told[1]["reason"] == "ConstantImage"
 
 
 def test_a_loop_is_no_picture_unless_declared(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from node.domain.job import JobState, NewJob
 from node.domain.model import ModelDescription
+from node.domain.rendition import Rendition, Wishes
 from node.domain.result import DocumentRef, EarlierResult, HeatMap, InferenceResult, Outcome, Reason, Segmentation
 from node.domain.retry import RetryPolicy
 from node.domain.study import Grid, Instance, SopRef, StoredInstance
@@ -59,12 +60,13 @@ class FakeWriter:
         self.runs: list[Run] = []
         self.error: Exception | None = None
         self.predecessors: tuple[DocumentRef, ...] = ()
+        self.rendition: Rendition | None = None
 
     def write(self, run: Run) -> Sequence[EncodedObject]:
         self.runs.append(run)
         if self.error is not None:
             raise self.error
-        seg = EncodedObject("1.2.0", "1.2.9.0", "1.2.8", "SEG", b"SEG")
+        seg = EncodedObject("1.2.0", "1.2.9.0", "1.2.8", "SEG", b"SEG", rendition=self.rendition)
         return [seg, EncodedObject("1.2.1", "1.2.9.1", "1.2.8", "SR", b"SR", self.predecessors)]
 
 
@@ -101,6 +103,7 @@ class Node:
             device="cpu",
             grace_s=grace_s,
             chance=lambda: 1.0,
+            wishes={"viewer": Wishes(frozenset({Rendition.SECONDARY_CAPTURE}))},
         )
 
     def enqueue(self, key: str = "k", **changes: object) -> int:
@@ -146,6 +149,19 @@ def test_a_job_is_run_written_kept_and_completed() -> None:
         {"sop_instance_uid": "1.2.3.4.1", "sha256": "b" * 64},
     ]
     assert completion.provenance["durations_s"].keys() == {"network", "run", "write"}  # type: ignore[attr-defined]
+
+
+def test_what_a_destination_wants_beside_goes_into_the_run_and_into_the_row() -> None:
+    node = Node(POSITIVE, POSITIVE)
+    node.writer.rendition = Rendition.SECONDARY_CAPTURE
+    job = node.enqueue(destinations=("viewer", "pacs"))
+    node.worker.run_once()
+    assert node.writer.runs[0].renditions == {Rendition.SECONDARY_CAPTURE}
+    forms = [each.rendition for each in node.queue.completions[job].objects]
+    assert forms == [Rendition.SECONDARY_CAPTURE, None]
+    node.enqueue("k2")
+    node.worker.run_once()
+    assert node.writer.runs[1].renditions == frozenset()
 
 
 def test_heat_maps_are_kept_beside_the_main_report() -> None:

@@ -15,9 +15,9 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, EnhancedMRImageS
 
 from node.domain.study import Grid, SopRef
 from node.errors import ResultVerificationFailed
-from node.results.voxels import label_map_of
 from node.results.writer import DicomResultWriter
 from tests.unit.results.runs import draw, grid_of, header, not_evaluable, positive, run_on, save
+from tests.unit.results.seen import label_map_of
 
 Vector = npt.NDArray[np.float64]
 

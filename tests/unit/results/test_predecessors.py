@@ -18,7 +18,7 @@ from node.ports import EncodedObject, Run
 from node.results.context import ResultContext
 from node.results.predecessors import documents_named, predecessor_documents, predecessors_of
 from node.results.source import read_headers
-from node.results.sr import REPLACEMENT_NOTICE
+from node.results.sr_document import REPLACEMENT_NOTICE
 from node.results.verify import verify
 from node.results.writer import ENCODERS, DicomResultWriter
 from tests.unit.results.runs import HIPPOCAMPUS, MAKER, MODEL, not_evaluable, run_on
@@ -181,7 +181,7 @@ def test_a_report_without_its_predecessor_does_not_leave(
 ) -> None:
     run = after(revision(run_on(series), 1), writer.write(run_on(series)))
     context = ResultContext(run, read_headers(run.sources, run.locations), MAKER, UTC)
-    objects = [written for encoder in ENCODERS if (written := encoder.encode(context)) is not None]
+    objects = [written for encoder in ENCODERS for written in encoder.encode(context)]
     verify(context, objects)
     with pytest.raises(ResultVerificationFailed) as caught:
         verify(context, spoil(objects, "SR", change))

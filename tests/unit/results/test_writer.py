@@ -20,7 +20,6 @@ from node.domain.study import ByteRange, Grid
 from node.errors import ObjectMissing, ResultVerificationFailed
 from node.ports import EncodedObject
 from node.results.context import Maker
-from node.results.voxels import label_map_of
 from node.results.writer import DicomResultWriter
 from tests.unit.results.runs import (
     AT,
@@ -37,6 +36,7 @@ from tests.unit.results.runs import (
     run_on,
     save,
 )
+from tests.unit.results.seen import label_map_of
 
 
 def read(written: EncodedObject) -> Dataset:

@@ -24,11 +24,13 @@ def job(state: str, outcome: str | None = None, uid: str = A, number: int = 1, r
     return {
         **{"id": number, "model": "m", "state": state, "outcome": outcome},
         **{"revision": revision, "series_instance_uids": [uid], "superseded_at": None},
+        **{"document_due_at": None, "document_error": None},
+        "withdrawn_at": "then" if outcome == Outcome.WITHDRAWN else None,
     }
 
 
 def delivery(state: str, destination: str = "pacs", number: int = 1) -> Row:
-    return {"state": state, "destination": destination, "job": number}
+    return {"state": state, "destination": destination, "job": number, "kind": "RESULT"}
 
 
 # What one series can say, as (admission, job), by the outcome it gives.
@@ -38,6 +40,7 @@ SAYING: dict[Outcome, tuple[str, tuple[str, str | None] | None]] = {
     Outcome.NOT_EVALUABLE: ("NOT EVALUABLE", ("COMPLETED", "NOT EVALUABLE")),
     Outcome.FAILED: ("ADMITTED", ("FAILED", None)),
     Outcome.PENDING: ("ADMITTED", ("SCHEDULED", None)),
+    Outcome.WITHDRAWN: ("ADMITTED", ("COMPLETED", "WITHDRAWN")),
     Outcome.NOT_WANTED: ("NOT WANTED", None),
 }
 
@@ -128,6 +131,37 @@ def test_finality(said: Outcome, deliveries: list[str], final: bool, failed: boo
     study = StudyRows(rows.series, rows.admissions, rows.jobs, [delivery(one) for one in deliveries])
     assert finality(study) == Finality(known=True, final=final, failed=failed)
     assert state(study) == word
+
+
+@pytest.mark.parametrize(("said", "failed"), [(Outcome.FAILED, True), (Outcome.WITHDRAWN, False)])
+def test_a_study_is_not_final_before_its_document_is_written_or_given_up(said: Outcome, failed: bool) -> None:
+    rows = saying(said)
+    due = [{**rows.jobs[0], "document_due_at": "soon"}]
+    study = StudyRows(rows.series, rows.admissions, due, [])
+    assert (finality(study).final, state(study)) == (False, "DELIVERING")
+    given_up = [{**rows.jobs[0], "document_error": "ObjectMissing"}]
+    # A withdrawal of which nobody was told is a failure, too.
+    assert finality(StudyRows(rows.series, rows.admissions, given_up, [])) == Finality(True, True, True)
+    assert finality(rows) == Finality(True, True, failed)
+
+
+def test_what_did_not_arrive_of_a_withdrawn_result_is_no_loss_but_its_rejection_is() -> None:
+    rows = saying(Outcome.WITHDRAWN)
+
+    def fails(kind: str, state: str) -> bool:
+        sent = [{**delivery(state), "kind": kind}]
+        return finality(StudyRows(rows.series, rows.admissions, rows.jobs, sent)).failed
+
+    assert not fails("RESULT", "CANCELED")
+    assert not fails("RESULT", "FAILED")
+    assert fails("REJECTION", "FAILED")
+    assert not fails("REJECTION", "COMMITTED")
+
+
+def test_a_failure_that_could_not_be_told_is_no_loss_after_a_success() -> None:
+    rows = saying(Outcome.POSITIVE)
+    untold = [{**delivery("FAILED"), "kind": "FAILED"}, delivery("COMMITTED")]
+    assert not finality(StudyRows(rows.series, rows.admissions, rows.jobs, untold)).failed
 
 
 def test_stored_is_final_where_nobody_commits() -> None:

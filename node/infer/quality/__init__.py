@@ -1,0 +1,1 @@
+"""The quality gate: whether an input can be judged, between reading it and the model."""

@@ -1,0 +1,153 @@
+"""A source image as a viewer would show it: grey values through the header's window, the shape of its pixels."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.dataset import Dataset
+
+from node.domain.study import ByteRange, Picture
+from node.errors import ObjectMissing
+
+Grey = npt.NDArray[np.uint8]
+
+TAGS: Final = (
+    "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsStored", "PixelRepresentation",
+    "RescaleIntercept", "RescaleSlope", "RescaleType", "ModalityLUTSequence",
+    "WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence",
+    "PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio", "PatientOrientation", "ImageOrientationPatient",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+)  # fmt: skip
+# Without a window in the header: what is darker or brighter than all but these percent of the pixels is black or white.
+DARKEST, BRIGHTEST = 0.5, 99.5
+# A window that leaves a picture less than this of the 255 grey values shows nothing: scanners write one for a series.
+LEAST_SPREAD = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Window Center and Window Width (PS3.3 C.11.2.1.2), of values after the modality LUT."""
+
+    center: float
+    width: float
+
+
+# Hounsfield units, for a CT without a window.
+SOFT_TISSUE = Window(40.0, 400.0)
+
+
+def display_header(location: ByteRange) -> Dataset:
+    """What the header of an image says of its display; an element that cannot be read counts as absent.
+
+    Raises:
+        ObjectMissing: the image is gone.
+    """
+    try:
+        with Path(location.path).open("rb") as file:
+            file.seek(location.offset)
+            data = file.read(location.length)
+    except FileNotFoundError as error:
+        raise ObjectMissing("a source image is gone from the store") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=list(TAGS))
+
+
+def value(header: Dataset, frame: int | None, keyword: str, macro: str) -> Any:
+    """``keyword`` of an image, or of one frame of it: in the functional group ``macro`` of the frame, or of all."""
+    for group in _groups(header, frame):
+        if group.get(macro) and _read(group[macro].value[0], keyword) is not None:
+            return _read(group[macro].value[0], keyword)
+    return _read(header, keyword)
+
+
+def window_of(header: Dataset, frame: int | None = None) -> Window | None:
+    """The first window of the image; None where it names none that makes sense."""
+    center = _first(value(header, frame, "WindowCenter", "FrameVOILUTSequence"))
+    width = _first(value(header, frame, "WindowWidth", "FrameVOILUTSequence"))
+    if center is None or width is None or not np.isfinite([center, width]).all() or width < 1:
+        return None
+    return Window(center, width)
+
+
+def grey_levels(picture: Picture, header: Dataset) -> Grey:
+    """(rows, columns) of 0..255, or (rows, columns, 3) of a colour picture."""
+    if picture.is_colour:
+        return np.clip(np.rint(picture.array), 0, 255).astype(np.uint8)
+    window = window_of(header, picture.ref.frame)
+    if window is None and picture.modality == "CT":
+        window = SOFT_TISSUE
+    elif window is not None and header.get("PhotometricInterpretation") == "MONOCHROME1":
+        window = _mirrored(window, header, picture.ref.frame)
+    if window is not None:
+        shown = _through(picture.array, window.center - 0.5 - (window.width - 1) / 2, max(window.width - 1, 1.0))
+        darkest, brightest = np.percentile(shown, [DARKEST, BRIGHTEST])
+        if brightest - darkest >= LEAST_SPREAD:
+            return shown
+    finite = picture.array[np.isfinite(picture.array)]
+    low, high = (float(edge) for edge in np.percentile(finite, [DARKEST, BRIGHTEST])) if finite.size else (0.0, 0.0)
+    return _through(picture.array, low, max(high - low, 1e-6))
+
+
+def pixel_aspect(header: Dataset, frame: int | None = None) -> float:
+    """Height of a pixel by its width (PS3.3 C.7.6.3.1.7); 1 where nothing sensible is said."""
+    spacing = value(header, frame, "PixelSpacing", "PixelMeasuresSequence")
+    for stated in (spacing, _read(header, "ImagerPixelSpacing"), _read(header, "PixelAspectRatio")):
+        try:
+            height, width = (float(side) for side in stated or ())
+        except (TypeError, ValueError):
+            continue
+        if height > 0 and width > 0 and 0.1 <= height / width <= 10:
+            return height / width
+    return 1.0
+
+
+def _mirrored(window: Window, header: Dataset, frame: int | None) -> Window | None:
+    """The window of values that were inverted within the range of the stored ones, as those of MONOCHROME1 are."""
+    if header.get("ModalityLUTSequence"):
+        return None
+    slope = _first(value(header, frame, "RescaleSlope", "PixelValueTransformationSequence"))
+    intercept = _first(value(header, frame, "RescaleIntercept", "PixelValueTransformationSequence"))
+    bits, signed = int(_first(header.get("BitsStored")) or 0), header.get("PixelRepresentation") == 1
+    if not 1 <= bits <= 32:
+        return None
+    lowest = -(2 ** (bits - 1)) if signed else 0
+    ends = 2 * lowest + 2**bits - 1
+    return Window(2 * (intercept or 0.0) + (1.0 if slope is None else slope) * ends - window.center + 1.0, window.width)
+
+
+def _through(array: npt.NDArray[np.float32], low: float, width: float) -> Grey:
+    # NaN is black.
+    spread = np.nan_to_num((array - np.float32(low)) * np.float32(255.0 / width), posinf=255.0)
+    shown: Grey = np.clip(np.rint(spread), 0, 255).astype(np.uint8)
+    return shown
+
+
+def _groups(header: Dataset, frame: int | None) -> Iterator[Dataset]:
+    frames = header.get("PerFrameFunctionalGroupsSequence") or []
+    if len(frames) >= (frame or 1):
+        yield frames[(frame or 1) - 1]
+    yield from header.get("SharedFunctionalGroupsSequence") or []
+
+
+def _read(dataset: Dataset, keyword: str) -> Any:
+    try:
+        return dataset.get(keyword)
+    except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, NotImplementedError):
+        return None
+
+
+def _first(stated: Any) -> float | None:
+    one = stated[0] if isinstance(stated, list | tuple | pydicom.multival.MultiValue) and len(stated) else stated
+    try:
+        return float(one)
+    except (TypeError, ValueError):
+        return None
