@@ -8,14 +8,17 @@ without tumour from other scanners, several sequences among them, in groups of f
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from models.brain_tumour_mr import grid
 from models.brain_tumour_mr.augment import augment
-from models.brain_tumour_mr.network import network
+from models.brain_tumour_mr.network import SliceUNet, TumourNetwork, network
 from models.kit.cases import Case, Listing, Problem
 from models.kit.data.duplicates import deduplicated
 from models.kit.data.listing import left_over
@@ -74,6 +77,16 @@ def _upright(case: Case, picture: Array) -> Array:
     return picture.T if case.facts["source"] == "tumour" else picture
 
 
+def score(probabilities: Array) -> float:
+    """How surely a slice has a tumour: the surest pixel's probability, in which the head has its say."""
+    return float(probabilities[1].max())
+
+
+def whole_picture(network: nn.Module) -> SliceUNet:
+    """What maps explain: the outlines of a picture as it is, without views and head."""
+    return cast(TumourNetwork, network).slices
+
+
 TASK = Task(
     id="brain_tumour_mr",
     dataset=(TUMOUR, HEALTHY),
@@ -88,4 +101,10 @@ TASK = Task(
     augment=augment,
     settings=Settings(epochs=40, batch=8, learning_rate=2e-3, weight_decay=1e-2, dropout=0.1, ema=0.99, storage="bf16"),
     parts=(0.76, 0.1, 0.14),
+    score=score,
+    views=("identity",),
+    explained=whole_picture,
 )
+
+# What is trained first; the head comes after it (``train.py``).
+SLICES = replace(TASK, network=SliceUNet)

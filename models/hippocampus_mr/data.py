@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 # Its folder, where a command is given the folder with all data sets.
 DATASET = "hippocampus-msd"
+SUFFIX = ".nii.gz"
 FOLDS_FILE = Path(__file__).with_name("folds.json")
 FOLD_COUNT = 5
 FOLD_SEED = 0
@@ -59,9 +60,19 @@ class RawCase:
     affine: NDArray[np.float64]
 
 
+def set_folder(data: Path) -> Path:
+    """The folder of this set: ``data`` itself, or where it holds all data sets, the one in it."""
+    return data / DATASET if (data / DATASET).is_dir() else data
+
+
+def case_id(image: Path) -> str:
+    """Of an image's file."""
+    return image.name.removesuffix(SUFFIX)
+
+
 def case_ids(data: Path) -> list[str]:
     """Ids of all cases of the folder in sorted order. Raises FileNotFoundError when there are none."""
-    ids = sorted(path.name.removesuffix(".nii.gz") for path in (data / "images").glob("*.nii.gz"))
+    ids = sorted(case_id(path) for path in (data / "images").glob(f"*{SUFFIX}"))
     if not ids:
         raise FileNotFoundError(f"no images/*.nii.gz under {data}")
     return ids

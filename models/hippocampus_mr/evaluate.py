@@ -1,16 +1,11 @@
-"""Measure a set of weights on the held-out test fold; reproduces the model card's table.
+"""A case through the node's own steps, in every way in which it may have become a DICOM series.
 
-    python -m models.hippocampus_mr.evaluate --data $AINODE_DATA/hippocampus-msd --weights FILE
-
-Each case goes through the node's own preprocessing and postprocessing, as the volume of a faithfully written DICOM
-series and of two that were written without regard to the axes (see `WRAPPINGS`).
+Faithfully written, and in two ways without regard to the axes (see `WRAPPINGS`); `report.py` makes tables of it.
 """
 
-import argparse
-import json
 import logging
-import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +16,7 @@ from torch import nn
 
 from models.hippocampus_mr import data, model
 from models.hippocampus_mr.network import network
+from models.kit.evaluation.resampling import SAMPLES, Estimate, Indices, estimates
 from models.kit.evaluation.segmentation import overlap
 from node.domain.result import Reason
 from node.domain.study import Grid, Volume
@@ -34,7 +30,6 @@ STRUCTURES = {1: "anterior", 2: "posterior"}
 WRAPPINGS = ("faithful", "naive", "untransposed")
 # Index (k, r, c) to LPS of an axial series at the origin with 1 mm voxels.
 AXIAL_LPS = np.eye(4)[[2, 1, 0, 3]]
-BOOTSTRAP_SAMPLES = 10_000
 # As in the Medical Segmentation Decathlon for this task.
 TOLERANCE_MM = 1.0
 
@@ -44,7 +39,8 @@ class Score:
     """One case and wrapping, by structure name: Dice, volumes in mL, and how far the outlines lie apart.
 
     `surface_dice` is the fraction of both outlines within `TOLERANCE_MM`, `hausdorff95_mm` the larger 95th percentile
-    of their distances; of a missed structure 0 and the diagonal of the image.
+    of their distances; of a missed structure 0 and the diagonal of the image. `refused`: not evaluable on the node, so
+    that everything is missed.
     """
 
     case: str
@@ -54,6 +50,7 @@ class Score:
     hausdorff95_mm: dict[str, float]
     volume_ml: dict[str, float]
     expert_ml: dict[str, float]
+    refused: bool
 
 
 def load_network(weights: Path, device: torch.device) -> nn.Module:
@@ -93,7 +90,7 @@ def score_cases(
             found, reason = segment(module, volume, device)
             if reason:
                 logger.warning("%s (%s): not evaluable, %s", case, wrapping, reason.text)
-            scores.append(_score(case, wrapping, found, expert, volume))
+            scores.append(_score(case, wrapping, found, expert, volume, refused=reason is not None))
     return scores
 
 
@@ -106,49 +103,60 @@ def wrap(raw: data.RawCase, wrapping: str) -> tuple[Volume, NDArray[np.uint8]]:
     return Volume(array, Grid((depth, rows, columns), affine, "", ()), "MR"), raw.labels.transpose(order)
 
 
-def summarise(scores: list[Score]) -> dict[str, object]:
-    """Dice with bootstrap intervals, volume agreement and the worst cases, by wrapping and structure."""
-    summary: dict[str, object] = {}
-    for wrapping in dict.fromkeys(score.wrapping for score in scores):
-        chosen = [score for score in scores if score.wrapping == wrapping]
-        table: dict[str, object] = {"cases": len(chosen)}
-        for name in STRUCTURES.values():
-            dice = np.array([score.dice[name] for score in chosen])
-            surface = np.array([score.surface_dice[name] for score in chosen])
-            distance = np.array([score.hausdorff95_mm[name] for score in chosen])
-            error = np.array([score.volume_ml[name] - score.expert_ml[name] for score in chosen])
-            table[name] = {
-                "dice_mean": round(float(dice.mean()), 4),
-                "dice_interval_95": bootstrap_interval(dice),
-                "dice_median": round(float(np.median(dice)), 4),
-                "dice_min": round(float(dice.min()), 4),
-                "surface_dice_mean": round(float(surface.mean()), 4),
-                "surface_dice_interval_95": bootstrap_interval(surface),
-                "hausdorff95_mean_mm": round(float(distance.mean()), 3),
-                "hausdorff95_interval_95_mm": bootstrap_interval(distance),
-                "volume_mean_error_ml": round(float(error.mean()), 3),
-                "volume_mean_absolute_error_ml": round(float(np.abs(error).mean()), 3),
-                "volume_limits_of_agreement_ml": [
-                    round(float(error.mean() + side * 1.96 * error.std(ddof=1)), 3) if len(error) > 1 else None
-                    for side in (-1, 1)
-                ],
-                "expert_mean_ml": round(float(np.mean([score.expert_ml[name] for score in chosen])), 3),
-            }
-        worst = sorted(chosen, key=lambda score: min(score.dice.values()))[:3]
-        table["worst"] = [{"case": score.case, **{k: round(v, 3) for k, v in score.dice.items()}} for score in worst]
-        summary[wrapping] = table
-    return summary
+def figures(
+    scores: Sequence[Score], group_of: Mapping[str, str], samples: int = SAMPLES
+) -> dict[str, dict[str, dict[str, Estimate]]]:
+    """By wrapping and structure: means with intervals by group, and without them what no interval can be given of.
+
+    Volumes in mL: ``volume_error`` is found minus expert, ``agreement_low`` and ``agreement_high`` are the 95 % limits
+    of agreement (Bland and Altman, The Lancet 1986).
+    """
+    wrappings = dict.fromkeys(score.wrapping for score in scores)
+    return {
+        wrapping: {
+            name: _figures([score for score in scores if score.wrapping == wrapping], name, group_of, samples)
+            for name in STRUCTURES.values()
+        }
+        for wrapping in wrappings
+    }
 
 
-def bootstrap_interval(values: NDArray[np.float64]) -> list[float]:
-    """95% interval of the mean, by resampling cases with a fixed seed."""
-    generator = np.random.default_rng(0)
-    picks = generator.integers(0, len(values), (BOOTSTRAP_SAMPLES, len(values)))
-    low, high = np.percentile(values[picks].mean(axis=1), [2.5, 97.5])
-    return [round(float(low), 4), round(float(high), 4)]
+def as_json(measured: Mapping[str, Mapping[str, Mapping[str, Estimate]]]) -> dict[str, object]:
+    """`figures` as plain values."""
+    return {
+        wrapping: {name: {key: one.as_json() for key, one in found.items()} for name, found in structures.items()}
+        for wrapping, structures in measured.items()
+    }
 
 
-def _score(case: str, wrapping: str, found: NDArray[np.uint8], expert: NDArray[np.uint8], volume: Volume) -> Score:
+def _figures(scores: Sequence[Score], name: str, group_of: Mapping[str, str], samples: int) -> dict[str, Estimate]:
+    """Of one structure."""
+    dice = np.array([score.dice[name] for score in scores])
+    error = np.array([score.volume_ml[name] - score.expert_ml[name] for score in scores])
+    columns = {
+        "dice": dice,
+        "surface_dice": np.array([score.surface_dice[name] for score in scores]),
+        "hausdorff95": np.array([score.hausdorff95_mm[name] for score in scores]),
+        "volume_error": error,
+        "volume_error_absolute": np.abs(error),
+    }
+
+    def measure(picked: Indices) -> Mapping[str, float]:
+        means = {key: float(values[picked].mean()) for key, values in columns.items()}
+        return means | {"dice_median": float(np.median(dice[picked]))}
+
+    spread = 1.96 * float(error.std(ddof=1)) if len(error) > 1 else float("nan")
+    return estimates(measure, [group_of[score.case] for score in scores], samples) | {
+        "dice_lowest": Estimate(float(dice.min())),
+        "agreement_low": Estimate(float(error.mean()) - spread),
+        "agreement_high": Estimate(float(error.mean()) + spread),
+        "expert_volume": Estimate(float(np.mean([score.expert_ml[name] for score in scores]))),
+    }
+
+
+def _score(
+    case: str, wrapping: str, found: NDArray[np.uint8], expert: NDArray[np.uint8], volume: Volume, refused: bool
+) -> Score:
     overlaps = {
         name: overlap(found == label, expert == label, volume.spacing, TOLERANCE_MM)
         for label, name in STRUCTURES.items()
@@ -161,30 +169,5 @@ def _score(case: str, wrapping: str, found: NDArray[np.uint8], expert: NDArray[n
         {name: one.hausdorff95 for name, one in overlaps.items()},
         {name: one.found_size / MM3_PER_ML for name, one in overlaps.items()},
         {name: one.truth_size / MM3_PER_ML for name, one in overlaps.items()},
+        refused,
     )
-
-
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with images/ and labels/")
-    parser.add_argument("--weights", type=Path, default=Path(__file__).with_name("weights.safetensors"))
-    parser.add_argument("--fold", type=int, default=0, choices=range(data.FOLD_COUNT), help="test fold")
-    parser.add_argument("--cases", type=Path, help="write every case's score to this JSON file")
-    parser.add_argument("--wrappings", nargs="+", choices=WRAPPINGS, default=WRAPPINGS)
-    parser.add_argument("--device", default="cpu")
-    arguments = parser.parse_args()
-    device = torch.device(arguments.device)
-    _, _, test = data.split(arguments.fold, 0)
-    scores = score_cases(
-        load_network(arguments.weights, device), arguments.data, test, device, tuple(arguments.wrappings)
-    )
-    if arguments.cases:
-        arguments.cases.write_text(json.dumps([asdict(score) for score in scores], indent=1) + "\n")
-    read = {score.case for score in scores}
-    summary = summarise(scores) | {"passed_over": [case for case in test if case not in read]}
-    sys.stdout.write(json.dumps(summary, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

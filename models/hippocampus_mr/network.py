@@ -86,7 +86,12 @@ class OrientationSearch(nn.Module):
         self.clear = clear
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [N, 1, D, H, W] to log-probabilities [N, classes, D, H, W] (usable as logits), sample by sample."""
+        """Map [N, 1, D, H, W] to log-probabilities [N, classes, D, H, W] (usable as logits), sample by sample.
+
+        While it is trained, `single` as it is: what is to learn an orientation cannot search for it.
+        """
+        if self.training:
+            return torch.log_softmax(self.single(x), dim=1)
         return torch.cat([self._segment(sample) for sample in torch.split(x, 1)])
 
     def _segment(self, x: Tensor) -> Tensor:

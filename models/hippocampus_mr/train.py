@@ -1,6 +1,6 @@
 """Train the hippocampus network.
 
-    python -m models.hippocampus_mr.train --data $AINODE_DATA/hippocampus-msd --out DIR
+    python -m models.hippocampus_mr.train --data $AINODE_DATA --out DIR
 
 The schedule is fixed (cosine, exponential moving average of the weights, no epoch selection), so nothing is chosen
 on held-out cases. `--out` receives weights.safetensors, metrics.json, learning_curve.png, a log and a checkpoint
@@ -251,10 +251,10 @@ def run(
         "torch": torch.__version__,
     }
     held_out = "validation" if validation else "test"
-    # Crops in their known orientation: searching for it (evaluate.py) takes minutes with a network that knows little.
+    # Crops in their known orientation: searching for it takes minutes with a network that knows little.
     declared = OrientationSearch(state.average, clear=math.inf)
     scores = evaluate.score_cases(declared, data_folder, validation or test, device, ("faithful",))
-    metrics[held_out] = evaluate.summarise(scores)
+    metrics[held_out] = evaluate.as_json(evaluate.figures(scores, {score.case: score.case for score in scores}))
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     return metrics
 
@@ -262,7 +262,7 @@ def run(
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with images/ and labels/")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the data set's folder in it, or that one")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, metrics, curve, checkpoint")
     parser.add_argument("--epochs", type=int, default=28)
     parser.add_argument("--stop-after", type=int, help="stop after this epoch of the schedule; may be resumed later")
@@ -305,7 +305,7 @@ def main() -> None:
         start=hashlib.sha256(arguments.start.read_bytes()).hexdigest() if arguments.start else "",
     )
     last = min(arguments.epochs, arguments.stop_after or arguments.epochs)
-    metrics = run(arguments.data, arguments.out, settings, torch.device(name), arguments.start, last)
+    metrics = run(data.set_folder(arguments.data), arguments.out, settings, torch.device(name), arguments.start, last)
     logger.info("%s", json.dumps(metrics.get("validation") or metrics.get("test")))
 
 

@@ -1,21 +1,18 @@
-"""What ``ainode models prepare|train|evaluate|explain|similar|tune`` do, for packages of the kit and for others.
+"""What ``ainode models prepare|train|evaluate|explain|similar|calibrate|tune`` do for a package.
 
-A package of the kit has a ``task.py``; one that is not has modules ``train`` and ``evaluate`` of its own, which are run
-as programs. Each command returns a document for people and programs. Training libraries are imported when a command
-needs them, never on a node.
+It has a ``task.py``, and a ``train.py`` of its own, which is run as a program. Each command returns a document for
+people and programs. Training libraries are imported when a command needs them, never on a node.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -90,8 +87,6 @@ def train(where: Where, epochs: int = 0, seed: int | None = None) -> dict[str, A
 def evaluate(where: Where, part: str = "test", baselines: bool = True) -> dict[str, Any]:
     """Measure weights beside the baselines; everything is written into ``out/evaluation``."""
     folder = where.out / EVALUATION
-    if not _is_of_the_kit(where.package):
-        return _own_evaluation(where, folder)
     task = _task(where.package, "evaluate")
     from models.kit.evaluation.evaluate import evaluate as run  # noqa: PLC0415
 
@@ -149,6 +144,17 @@ def similar(where: Where, image: Path, count: int = 5) -> dict[str, Any]:
     }
 
 
+def calibrate(where: Where, layers: str = "", foreign: Sequence[Path] = (), count: int = 40) -> dict[str, Any]:
+    """Write ``ood.safetensors`` into ``out``: how unlike the training data an input may be, for the node."""
+    task = _task(where.package, "calibrate")
+    from models.kit.familiarity import calibrate as run  # noqa: PLC0415
+
+    weights, device = where.weights_file(), str(_torch_device(where.device))
+    with _named_errors():
+        found = run(task, where.data, weights, where.out, device, where.limit, layers, foreign, count)
+    return {"model": where.package, "out": str(where.out), "weights": str(weights), **found}
+
+
 def tune(where: Where, trials: int = 20, folds: int = 3, epochs: int = 0) -> dict[str, Any]:
     """Search for settings in ``out/tuning``, or go on with a study that was interrupted."""
     task = _task(where.package, "tune")
@@ -166,14 +172,10 @@ def tune(where: Where, trials: int = 20, folds: int = 3, epochs: int = 0) -> dic
 def _task(package: str, verb: str) -> Task:
     """The package's task, once everything that the kit imports is known to be there."""
     _require_libraries()
-    if not _is_of_the_kit(package):
+    _folder(package)
+    if find_spec(f"models.{package}.task") is None:
         raise KitRefused(f"{package} is not trained by the kit: it has no task.py, and no {verb}", model=package)
     return load_task(package)
-
-
-def _is_of_the_kit(package: str) -> bool:
-    _folder(package)
-    return find_spec(f"models.{package}.task") is not None
 
 
 def _folder(package: str) -> Path:
@@ -206,38 +208,17 @@ def _require_libraries() -> None:
         )
 
 
-def _run(where: Where, verb: str, arguments: Sequence[object], captured: bool = False) -> str:
-    """Run ``models.<package>.<verb>`` as a program; what it printed on stdout, if that is captured."""
+def _run(where: Where, verb: str, arguments: Sequence[object]) -> None:
+    """Run ``models.<package>.<verb>`` as a program."""
     _folder(where.package)
     _require_libraries()
     module = f"models.{where.package}.{verb}"
     if find_spec(module) is None:
         raise KitRefused(f"{where.package} has no {verb}", model=where.package)
-    data = where.data if _is_of_the_kit(where.package) else _own_data(where)
-    command = [sys.executable, "-m", module, "--data", str(data), *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE if captured else None, text=True, check=False)  # noqa: S603
+    command = [sys.executable, "-m", module, "--data", str(where.data), *map(str, arguments)]
+    done = subprocess.run(command, check=False)  # noqa: S603
     if done.returncode:
         raise KitRefused(f"{module} ended with exit code {done.returncode}; what it said stands above")
-    return done.stdout or ""
-
-
-def _own_data(where: Where) -> Path:
-    """A package that is not of the kit reads the folder of its one set, which its ``data.DATASET`` names."""
-    name = getattr(import_module(f"models.{where.package}.data"), "DATASET", "")
-    return where.data / name if name and (where.data / name).is_dir() else where.data
-
-
-def _own_evaluation(where: Where, folder: Path) -> dict[str, Any]:
-    folder.mkdir(parents=True, exist_ok=True)
-    arguments = ["--weights", where.weights_file(), "--cases", folder / "cases.json"]
-    printed = _run(where, "evaluate", [*arguments, "--device", _device(where.device)], captured=True)
-    (folder / "metrics.json").write_text(printed)
-    return {
-        "model": where.package,
-        "out": str(folder),
-        "weights": str(where.weights_file()),
-        "metrics": json.loads(printed),
-    }
 
 
 def _device(name: str) -> str:

@@ -28,7 +28,7 @@ class Index:
 
     Attributes:
         task: id of the package whose network made them.
-        classes: names of the labels.
+        classes: names of the labels: the task's classes, or its ``kinds``.
         ids, labels, groups: of the cases, in their order.
         vectors: float32 (cases, size), rows of length 1.
         weights_sha256: of the weights file. Vectors of other weights mean something else, and are never compared.
@@ -61,26 +61,42 @@ def build_index(
     read: list[Case] = []
     vectors: list[Array] = []
     problems: list[Problem] = []
+    labels: list[int] = []
     for case in cases:
+        label = kind_of(task, case)
+        if label is None:
+            problems.append(Problem(case.id, f"it is none of {', '.join(kinds_of(task))}"))
+            continue
         try:
             inputs = network_input(task, case)
         except UNREADABLE as error:
             problems.append(Problem(case.id, f"{type(error).__name__}: {error}"))
             continue
         vectors.append(vector_of(network, inputs))
+        labels.append(label)
         read.append(case)
     if not read:
         raise ValueError(f"not one case of {task.id} could be read; {len(problems)} have a problem")
     index = Index(
         task.id,
-        task.classes,
+        kinds_of(task),
         tuple(case.id for case in read),
-        np.array([case.label for case in read], dtype=np.int64),
+        np.array(labels, dtype=np.int64),
         tuple(case.group for case in read),
         np.concatenate(vectors),
         weights_digest(weights),
     )
     return index, tuple(problems)
+
+
+def kinds_of(task: Task) -> tuple[str, ...]:
+    """Names of what similar cases are judged by."""
+    return task.classes if task.kinds is None else task.kinds.names
+
+
+def kind_of(task: Task, case: Case) -> int | None:
+    """The index of a case's kind in ``kinds_of``; ``None`` where nobody knows it."""
+    return case.label if task.kinds is None else task.kinds.of(case)
 
 
 def vector_of(network: nn.Module, inputs: Tensor) -> Array:

@@ -54,6 +54,19 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Kinds:
+    """What similar cases have in common, where that is another thing than the task's classes.
+
+    Attributes:
+        names: of the kinds.
+        of: (case) to the index of its kind; ``None`` where nobody knows it.
+    """
+
+    names: tuple[str, ...]
+    of: Callable[[Case], int | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One package as the kit trains, evaluates and explains it.
 
@@ -81,6 +94,11 @@ class Task:
         further: what only this package measures: (``evaluation.run.Run``, the network's ``evaluation.classification.
             Classification`` or ``evaluation.outlining.Segmentation``) to a part of ``metrics.json`` and sections of the
             report, whose tables stand in the card's, too.
+        kinds: what similar cases are judged by; ``None``: the classes, of a segmentation whether the mask has anything.
+        explained: (the trained network) to one of the same weights that maps explain. For networks that look at several
+            views of a picture: a class activation map has its places in one of them.
+        lesions: of a segmentation, whether what is positive are things to be found, so that an evaluation counts which
+            of them were; an organ that every image shows is not.
         required_sensitivity: the operating point is the most specific one with this sensitivity on the validation
             cases; ``None``: the largest Youden index.
     """
@@ -102,6 +120,9 @@ class Task:
     score: Callable[[Array], float] | None = None
     views: tuple[View, ...] = ("identity", "flip_columns")
     further: Further | None = None
+    kinds: Kinds | None = None
+    explained: Callable[[nn.Module], nn.Module] | None = None
+    lesions: bool = True
     required_sensitivity: float | None = None
 
 

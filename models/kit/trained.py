@@ -47,6 +47,11 @@ def weights_digest(weights: Path) -> str:
     return hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
+def explained(task: Task, network: nn.Module) -> nn.Module:
+    """The network whose maps explain the trained one: mostly itself."""
+    return network if task.explained is None else task.explained(network).eval()
+
+
 def unlabelled(image: Case | Path) -> Case:
     """A case of an image that only has a path; its label 0 means nothing."""
     if isinstance(image, Case):

@@ -15,7 +15,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from models.kit.measures import longest_in_plane_mm
-from models.kit.preprocess.thorax import thorax, tissue_classes
+from models.kit.preprocess.thorax import AIR, DEFAULT_THRESHOLDS_HU, SOFT, chest
 from models.lung_nodule_ct import crops, malignancy, scan
 from models.lung_nodule_ct.network import CLASSES, network
 from node.domain.result import (
@@ -81,9 +81,9 @@ def preprocess(volume: Volume) -> Tensor:
     """Normalised patches, float32 [1, 1, n, 80, 80].
 
     Raises:
-        UnsupportedImage: no part of any slice shows what may be lung.
+        UnsupportedImage: no part of any slice shows lung.
     """
-    scaled, patches = _patches(volume)
+    scaled, patches = _patches(volume, found_lungs(volume))
     if not len(patches.corners):
         raise UnsupportedImage("no slice shows lung: there is nothing to look for nodules in")
     return torch.from_numpy(scan.cut(scaled, patches))[None, None]
@@ -99,13 +99,13 @@ def postprocess(outputs: Tensor, volume: Volume) -> InferenceResult:
     Raises:
         InvalidModelOutput: the outputs have another shape, or values that are not finite.
     """
-    scaled, patches = _patches(volume)
+    lungs = found_lungs(volume)
+    scaled, patches = _patches(volume, lungs)
     if tuple(outputs.shape) != (1, CLASSES, len(patches.corners), crops.SIZE, crops.SIZE):
         raise InvalidModelOutput(f"outputs of shape {tuple(outputs.shape)}", field="outputs.shape")
     probability = torch.softmax(outputs[0].float(), dim=0)[1].numpy()
     if not np.isfinite(probability).all():
         raise InvalidModelOutput("outputs that are not finite", field="outputs")
-    lungs = _lungs(volume)
     if lungs.sum() * volume.grid.voxel_volume_ml < LEAST_LUNGS_ML:
         return InferenceResult(
             Outcome.NOT_EVALUABLE,
@@ -140,18 +140,21 @@ def candidates(probability: Float, spacing_mm: tuple[float, float, float]) -> li
     return sorted(found, key=lambda one: one.sure, reverse=True)
 
 
-def _patches(volume: Volume) -> tuple[Float, scan.Patches]:
+def _patches(volume: Volume, lungs: Mask) -> tuple[Float, scan.Patches]:
     scaled = scan.scaled_slices(volume.array, (volume.spacing[1], volume.spacing[2]))
-    return scaled, scan.planned(scaled, volume.shape)
+    return scaled, scan.planned(scaled, lungs)
 
 
-def _lungs(volume: Volume) -> Mask:
-    """The lungs with their vessels and the pleura."""
+def found_lungs(volume: Volume) -> Mask:
+    """The lungs with their vessels and the pleura: where candidates count."""
     array = np.maximum(volume.array, scan.RANGE_HU[0])
-    lungs = thorax(tissue_classes(array), array, volume.spacing, head_first=bool(volume.affine[2, 0] < 0)).lungs
-    radius = max(1, round(PLEURA_MM / min(volume.spacing[1:])))
-    grown: Mask = ndimage.binary_dilation(lungs, np.ones((1, 3, 3)), radius)
-    return grown
+    tissue = np.where(array < DEFAULT_THRESHOLDS_HU[0], np.uint8(AIR), np.uint8(SOFT))
+    _, lungs, _ = chest(tissue, array, volume.spacing, head_first=bool(volume.affine[2, 0] < 0))
+    grown = lungs.astype(np.uint8)
+    width = 2 * max(1, round(PLEURA_MM / min(volume.spacing[1:]))) + 1
+    for axis in (1, 2):
+        grown = ndimage.maximum_filter1d(grown, width, axis)
+    return grown > 0
 
 
 def _rating(model: malignancy.Linear, one: Candidate, scaled: Float, patches: scan.Patches) -> float | None:

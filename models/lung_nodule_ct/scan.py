@@ -12,12 +12,12 @@ from torch.nn import functional
 from models.lung_nodule_ct import crops
 
 Float = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 # What lies outside is metal, and what scanners write outside the reconstructed circle.
 RANGE_HU = (-1024.0, 1200.0)
+# Every pixel lies in the middle ``STRIDE`` of a patch, where the training crops had their nodules.
 STRIDE = 48
-LUNG_HU = (-950.0, -500.0)
-LEAST_LUNG = 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,20 @@ def scaled_slices(array: Float, spacing_mm: tuple[float, float]) -> Float:
     return _resized(clipped, (rows, columns))
 
 
-def planned(scaled: Float, shape: tuple[int, int, int]) -> Patches:
-    """Every patch of a regular, overlapping grid that shows enough of what may be lung."""
-    lung = ((scaled > LUNG_HU[0]) & (scaled < LUNG_HU[1])).astype(np.float32)
+def planned(scaled: Float, lungs: Mask) -> Patches:
+    """Of a regular, overlapping grid every patch that has lung in its middle.
+
+    Args:
+        scaled: of ``scaled_slices``.
+        lungs: where candidates count, on the grid of the series.
+    """
+    shape = (lungs.shape[0], lungs.shape[1], lungs.shape[2])
+    counted = on_series(lungs.astype(np.float32), (1, *scaled.shape[1:])) > 0
     corners = [
         (index, row, column)
-        for row in _starts(scaled.shape[1])
-        for column in _starts(scaled.shape[2])
-        for index in np.flatnonzero(
-            lung[:, row : row + crops.SIZE, column : column + crops.SIZE].mean(axis=(1, 2)) >= LEAST_LUNG
-        )
+        for row, rows in _starts(scaled.shape[1])
+        for column, columns in _starts(scaled.shape[2])
+        for index in np.flatnonzero(counted[:, rows, columns].any(axis=(1, 2)))
     ]
     return Patches(shape, (scaled.shape[1], scaled.shape[2]), np.array(sorted(corners), dtype=np.intp).reshape(-1, 3))
 
@@ -94,7 +98,13 @@ def _resized(slices: torch.Tensor, size: tuple[int, int]) -> Float:
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
 
 
-def _starts(size: int) -> list[int]:
-    """First pixels of overlapping windows over ``size`` pixels; the last one ends with the picture."""
-    last = size - crops.SIZE
-    return sorted({*range(0, last + 1, STRIDE), last})
+def _starts(size: int) -> list[tuple[int, slice]]:
+    """First pixels of overlapping windows over ``size`` pixels, and the middles of the windows.
+
+    The last window ends with the picture. The middles cover it all; those of the outer windows reach to its border.
+    """
+    last, margin = size - crops.SIZE, (crops.SIZE - STRIDE) // 2
+    return [
+        (start, slice(start + margin if start else 0, start + crops.SIZE - margin if start < last else size))
+        for start in sorted({*range(0, last + 1, STRIDE), last})
+    ]

@@ -16,13 +16,15 @@ import numpy.typing as npt
 from models.kit.augment import compose
 from models.kit.cases import Case, Listing, Problem
 from models.kit.data.pictures import read_grey
-from models.kit.task import Array, Settings, Task
+from models.kit.task import Array, Kinds, Settings, Task
 from models.lung_nodule_ct import crops
-from models.lung_nodule_ct.network import NoduleUNet, network
-from models.lung_nodule_ct.rated import malignancy_figures
+from models.lung_nodule_ct.network import NoduleUNet, network, single_look
+from models.lung_nodule_ct.rated import INDETERMINATE, malignancy_figures
 
 FOLDER = "lung-nodule-lidc-128"
 CONSENSUS = 2
+# By the readers' rating of malignancy.
+RATED = ("rated 1 or 2", "rated 3", "rated 4 or 5")
 
 
 def listing(data: Path) -> Listing:
@@ -94,5 +96,20 @@ TRAINED = Task(
     parts=(0.7, 0.12, 0.18),
 )
 
+
+def rated_kind(case: Case) -> int | None:
+    """The index in ``RATED`` of a case; ``None`` where the readers' rating is not known."""
+    if "malignancy" not in case.facts:
+        return None
+    rating = float(case.facts["malignancy"])
+    return 0 if rating < INDETERMINATE else 1 if rating == INDETERMINATE else 2
+
+
 # What is evaluated and shipped.
-TASK = replace(TRAINED, network=network, further=malignancy_figures)
+TASK = replace(
+    TRAINED,
+    network=network,
+    further=malignancy_figures,
+    kinds=Kinds(RATED, rated_kind),
+    explained=single_look,
+)

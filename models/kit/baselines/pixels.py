@@ -26,7 +26,7 @@ LEVELS = tuple(np.linspace(0.02, 0.98, 49))
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A network's input (channels, rows, columns) and which of its pixels are positive."""
+    """A network's input (channels, rows, columns), or that of a volume, and which of its pixels are positive."""
 
     image: Array
     mask: Mask
@@ -99,11 +99,11 @@ def boosted(train: Sequence[Image], seed: int) -> Belief:
 
 
 def pixel_features(image: Array) -> Array:
-    """(pixels, F): brightness, smoothed, its gradient and Laplacian, local deviation, row and column."""
+    """(pixels, F): brightness, smoothed, its gradient and Laplacian, local deviation, row and column (and slice)."""
     grey = brightness(image)
-    rows, columns = np.meshgrid(*(np.linspace(0, 1, length) for length in grey.shape), indexing="ij")
+    places = np.meshgrid(*(np.linspace(0, 1, length) for length in grey.shape), indexing="ij")
     local = ndimage.uniform_filter(grey**2, 5) - ndimage.uniform_filter(grey, 5) ** 2
-    planes = [grey, np.sqrt(np.maximum(local, 0)), rows, columns]
+    planes = [grey, np.sqrt(np.maximum(local, 0)), *places]
     for sigma in SMOOTHINGS:
         planes += [ndimage.gaussian_filter(grey, sigma), ndimage.gaussian_gradient_magnitude(grey, sigma)]
     planes.append(ndimage.gaussian_laplace(grey, 2.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +23,15 @@ MOST_CHARACTERS = 34
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image with its caption; outlines of truth (green) and of what was found (red), where there are any."""
+    """An image with its caption; outlines of truth (green) and of what was found (red), where there are any.
+
+    Both hold a class for each pixel, 0 where there is nothing to outline.
+    """
 
     image: Array
     caption: str
-    truth: npt.NDArray[np.bool_] | None = None
-    found: npt.NDArray[np.bool_] | None = None
+    truth: npt.NDArray[np.uint8] | None = None
+    found: npt.NDArray[np.uint8] | None = None
 
 
 def of_classification(task: Task, found: Classification) -> dict[str, list[Picture]]:
@@ -77,20 +81,20 @@ def drawn(rows: dict[str, list[Picture]]) -> bytes:
             axes.axis("off")
         for axes, picture in zip(line, pictures, strict=False):
             axes.imshow(picture.image, cmap="gray", vmin=0, vmax=1)
-            for mask, colour in ((picture.truth, "lime"), (picture.found, "red")):
-                if mask is not None and mask.any() and not mask.all():
+            for classes, colour in ((picture.truth, "lime"), (picture.found, "red")):
+                for mask in _masks(classes):
                     axes.contour(mask, levels=[0.5], colors=colour, linewidths=0.9)
             axes.set_title(f"{name}: {picture.caption}", fontsize=7)
     return png(figure)
 
 
-def displayed(image: Array) -> Array:
+def displayed(image: Array, place: int | None = None) -> Array:
     """A network's input as grey (rows, columns) or RGB (rows, columns, 3) in 0..1.
 
     Three channels are colours if they differ in their means, else slices, of which the middle one is shown; of a
-    volume the middle slice.
+    volume the slice at ``place``, the middle one without it.
     """
-    plane = image[:, image.shape[1] // 2] if image.ndim == 4 else image
+    plane = image[:, image.shape[1] // 2 if place is None else place] if image.ndim == 4 else image
     low, high = np.percentile(plane, [0.5, 99.5])
     scaled: Array = np.clip((plane - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32)
     if len(scaled) == 3 and np.ptp(scaled.mean(axis=(1, 2))) > 0.02:
@@ -102,12 +106,33 @@ def displayed(image: Array) -> Array:
 
 def _outlined(task: Task, image: Outlined, sample: Sample, dice: float) -> Picture:
     assert sample.mask is not None
-    truth, found = np.isin(sample.mask.numpy(), task.positive), np.isin(image.drawn, task.positive)
+    truth, found = (
+        np.where(np.isin(one, task.positive), one, 0).astype(np.uint8) for one in (sample.mask.numpy(), image.drawn)
+    )
+    place = None
     if truth.ndim == 3:
-        truth, found = truth[len(truth) // 2], found[len(found) // 2]
+        place = _fullest(truth if truth.any() else found)
+        truth, found = truth[place], found[place]
     figure = f"score {image.score:.2f}" if np.isnan(dice) else f"Dice {dice:.2f}"
     caption = f"{_short(image.case.id)}\n{figure}"
-    return Picture(displayed(sample.image.float().numpy()), caption, truth, found)
+    return Picture(displayed(sample.image.float().numpy(), place), caption, truth, found)
+
+
+def _fullest(classes: npt.NDArray[np.uint8]) -> int:
+    """The slice of a volume that shows most; of several, and of an empty volume, the middle one."""
+    areas = np.count_nonzero(classes, axis=(1, 2))
+    most = np.flatnonzero(areas == areas.max())
+    return int(most[len(most) // 2])
+
+
+def _masks(classes: npt.NDArray[np.uint8] | None) -> Iterator[npt.NDArray[np.bool_]]:
+    """Of each class with an outline."""
+    if classes is None:
+        return
+    for index in np.unique(classes[classes > 0]):
+        mask = classes == index
+        if not mask.all():
+            yield mask
 
 
 def _short(name: str) -> str:

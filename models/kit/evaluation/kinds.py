@@ -8,8 +8,7 @@ from typing import Any
 
 from models.kit.baselines.classical import Scores
 from models.kit.cases import Problem
-from models.kit.evaluation import classification, comparison, doubt, outlining, pages, sequences
-from models.kit.evaluation.explanations import explanations
+from models.kit.evaluation import classification, comparison, doubt, explanations, outlining, pages, sequences
 from models.kit.evaluation.pages import Page
 from models.kit.evaluation.predictions import ANY
 from models.kit.evaluation.report import Section
@@ -50,7 +49,7 @@ def _classification(run: Run) -> Measured:
         **_compared(baselines, ordered),
     }
     page = pages.of_classification(run.task, found, document, [Row(NETWORK, "", figures), *baselines], ordered)
-    more = (similarity(run), doubt.of_classification(run), explanations(run, found))
+    more = (similarity(run), doubt.of_classification(run), explanations.of_classification(run, found))
     whole = _with(Measured(document, *classification.table_rows(run.task, found), page), more)
     return _with_further(run, found, whole)
 
@@ -64,13 +63,13 @@ def _segmentation(run: Run) -> Measured:
     ordered = list(_sequences(run, found.held, found.scores)) if figures else []
     document = {
         "operating_point": asdict(found.point) if found.point else None,
-        **outlining.document(found, figures, structures, run.samples),
+        **outlining.document(run.task, found, figures, structures, run.samples),
         **_compared([*drawn, *judged], ordered),
     }
     outlines = [Row(NETWORK, "", structures[ANY], "outlines"), *drawn]
     images = [Row(NETWORK, "", figures), *judged] if figures else []
     page = pages.of_segmentation(run.task, found, structures, document, outlines, images, ordered)
-    more = (similarity(run), doubt.of_segmentation(run, found))
+    more = (similarity(run), doubt.of_segmentation(run, found), explanations.of_segmentation(run, found))
     whole = _with(Measured(document, *outlining.table_rows(found), page), more)
     return _with_further(run, found, whole)
 

@@ -63,16 +63,21 @@ def figures(found: Segmentation, samples: int = SAMPLES) -> dict[str, Estimate]:
 
 
 def document(
-    found: Segmentation, measured: Mapping[str, Estimate], outlined: Mapping[str, dict[str, Estimate]], samples: int
+    task: Task,
+    found: Segmentation,
+    measured: Mapping[str, Estimate],
+    outlined: Mapping[str, dict[str, Estimate]],
+    samples: int,
 ) -> dict[str, Any]:
-    """The part of ``metrics.json`` that only a segmentation has."""
+    """The part of ``metrics.json`` that only a segmentation has; ``froc`` is null where there are no lesions."""
     lesions = [image.found for image in found.images]
+    froc = detection.measured(lesions, found.part.groups, samples) if task.lesions else None
     return {
         "unit": spacing_of(found.part.cases[0])[1],
         "surface_tolerance": SURFACE_TOLERANCE,
         "structures": _as_json(outlined),
         "images": {name: one.as_json() for name, one in measured.items()},
-        "froc": _as_json({"froc": detection.measured(lesions, found.part.groups, samples)})["froc"],
+        "froc": _as_json({"froc": froc})["froc"] if froc else None,
         "subgroups": by_subgroup(found, samples),
     }
 

@@ -105,16 +105,11 @@ def of_segmentation(
         sections += _sequences(ordered)
         of_sequences = [one for section in _sequences(ordered) for one in section.tables]
         tables, notes = [*tables, judged, *of_sequences], [*notes, rule]
-    lesions = listed(_estimates(document["froc"]))
-    rule = (
-        f"Candidates are regions with a probability of at least {CANDIDATE_PROBABILITY}; one hits a lesion from whose "
-        "centre it is not further away than the radius of a disc of its size."
-    )
     dice = np.array([image.overlaps[ANY].dice for image in found.images])
     pictures = gallery.drawn(gallery.of_segmentation(task, found))
-    curve = [Picture(figures.froc([image.found for image in found.images]), "lesions found over false positives")]
+    lesions = _lesions(found, document) if task.lesions else ()
     sections += [
-        Section("Lesions", rule, [lesions], curve if np.isfinite(dice).any() else []),
+        *lesions,
         *_subgroups(document, OUTLINED),
         Section(
             "Cases",
@@ -126,7 +121,9 @@ def of_segmentation(
             ],
         ),
     ]
-    return Page(tuple(sections), (*notes, rule), (*tables, lesions), pictures)
+    notes += [section.note for section in lesions]
+    tables += [table for section in lesions for table in section.tables]
+    return Page(tuple(sections), tuple(notes), tuple(tables), pictures)
 
 
 def learning(curve: Path | None) -> tuple[Section, ...]:
@@ -155,6 +152,18 @@ def operating_rule(point: Mapping[str, Any]) -> str:
         f"Operating point: score >= {point['threshold']:.4f}, the {point['rule']} "
         f"(there sensitivity {point['sensitivity']:.3f}, specificity {point['specificity']:.3f})."
     )
+
+
+def _lesions(found: Segmentation, document: Mapping[str, Any]) -> tuple[Section, ...]:
+    """How many of the true lesions were found, at which price."""
+    rule = (
+        f"Candidates are regions with a probability of at least {CANDIDATE_PROBABILITY}; one hits a lesion from whose "
+        "centre it is not further away than the radius of a disc of its size."
+    )
+    images = [image.found for image in found.images]
+    anything = any(np.isfinite(image.overlaps[ANY].dice) for image in found.images)
+    curve = [Picture(figures.froc(images), "lesions found over false positives")] if anything else []
+    return (Section("Lesions", rule, [listed(_estimates(document["froc"]))], curve),)
 
 
 def _sequences(rows: Sequence[Row]) -> tuple[Section, ...]:

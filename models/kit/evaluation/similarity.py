@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from models.kit.embedding import Index
+from models.kit.embedding import Index, kind_of, kinds_of
 from models.kit.evaluation.parts import Part
 from models.kit.evaluation.report import Section, Table
 from models.kit.evaluation.run import Run
 from models.kit.similar import chance_at_k, precision_at_k
+from models.kit.task import Task
 
 NEIGHBOURS = (1, 5)
-# Of a segmentation, by what is in its mask.
+# Of a segmentation that names no kinds, by what is in its mask.
 WITHOUT_AND_WITH = ("nothing to outline", "something to outline")
 
 
@@ -26,7 +27,7 @@ def similarity(run: Run) -> tuple[dict[str, Any], tuple[Section, ...]]:
     if run.parts is None or not run.has_embedding:
         return {}, ()
     gallery, queries = _index(run, run.parts.train), _index(run, run.part)
-    if len(set(gallery.labels.tolist())) < 2:
+    if len(set(gallery.labels.tolist())) < 2 or not len(queries):
         return {}, ()
     found = {f"precision_at_{k}": precision_at_k(gallery, queries, k, samples=run.samples) for k in NEIGHBOURS}
     chance = chance_at_k(gallery, queries)
@@ -45,15 +46,23 @@ def similarity(run: Run) -> tuple[dict[str, Any], tuple[Section, ...]]:
 
 
 def _index(run: Run, part: Part) -> Index:
+    """Of the cases whose kind is known."""
     task = run.task
-    by_mask = task.kind == "segmentation"
-    labels = part.truth(task.positive).astype(np.int64) if by_mask else part.labels.astype(np.int64)
+    names, kinds = _kinds(task, part)
+    known = [row for row, kind in enumerate(kinds) if kind is not None]
     return Index(
         task.id,
-        WITHOUT_AND_WITH if by_mask else task.classes,
-        tuple(case.id for case in part.cases),
-        labels,
-        tuple(part.groups),
-        run.vectors(part),
+        names,
+        tuple(part.cases[row].id for row in known),
+        np.array([kinds[row] for row in known], dtype=np.int64),
+        tuple(part.groups[row] for row in known),
+        run.vectors(part)[known],
         run.weights_sha256,
     )
+
+
+def _kinds(task: Task, part: Part) -> tuple[tuple[str, ...], list[int | None]]:
+    """Names, and the kind of each case; of a segmentation without ``kinds`` by what is in its mask."""
+    if task.kinds is None and task.kind == "segmentation":
+        return WITHOUT_AND_WITH, [int(one) for one in part.truth(task.positive)]
+    return kinds_of(task), [kind_of(task, case) for case in part.cases]

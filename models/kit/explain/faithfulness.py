@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from models.kit.cases import Case
 from models.kit.evaluation.resampling import SAMPLES, Estimate, Indices, estimates
+from models.kit.explain.heat_map import region_of
 from models.kit.explain.input_map import blurred, even_grey
 from models.kit.task import Array, Task
 from models.kit.trained import network_input
@@ -46,7 +47,7 @@ def faithfulness(
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> Faithfulness:
-    """The mean over ``cases`` of a classifier, with 95 % bootstrap intervals over groups.
+    """The mean over ``cases`` of a task of pictures, with 95 % bootstrap intervals over groups.
 
     Args:
         cases: such as the network gives to ``class_index``; for others there is little to explain.
@@ -74,6 +75,7 @@ def faithfulness(
 def fall(network: nn.Module, inputs: Tensor, class_index: int, values: Array, share: float = SHARE) -> float:
     """Log-odds of the class before and after the ``share`` of pixels highest in ``values`` turn to even grey.
 
+    Of a segmentation their mean over the region that the class has before.
     Among equal values the pixels are taken in a fixed random order, so that an even map is a map of chance.
     """
     taken = torch.from_numpy(highest(values, share)).to(inputs.device)
@@ -82,7 +84,9 @@ def fall(network: nn.Module, inputs: Tensor, class_index: int, values: Array, sh
         logits = cast(Tensor, network(torch.cat((inputs, less)))).float()
     others = torch.cat((logits[:, :class_index], logits[:, class_index + 1 :]), dim=1)
     odds = logits[:, class_index] - torch.logsumexp(others, dim=1)
-    return float(odds[0] - odds[1])
+    less_odds = odds[0] - odds[1]
+    region = region_of(logits[:1], class_index)
+    return float(less_odds if region is None else less_odds[region[0]].mean())
 
 
 def highest(values: Array, share: float) -> npt.NDArray[np.bool_]:

@@ -18,7 +18,14 @@ from models.kit.explain.heat_map import DEFAULT_LAYER
 from models.kit.explain.methods import grad_cam, integrated_gradients, occlusion
 from models.kit.explain.overlay import write_overlays
 from models.kit.task import Array, Task
-from models.kit.trained import class_probabilities, network_input, trained_network, unlabelled, weights_digest
+from models.kit.trained import (
+    class_probabilities,
+    explained,
+    network_input,
+    trained_network,
+    unlabelled,
+    weights_digest,
+)
 from node.errors import UnsupportedImage
 
 Method = Callable[[nn.Module, Tensor, int, str | None], Array]
@@ -85,7 +92,8 @@ def explain(
         raise UnsupportedImage(f"{task.id} gives the shape {tuple(inputs.shape[1:])}, which is no picture to explain")
     probabilities = class_probabilities(network, inputs)[0]
     index = _chosen_class(task, probabilities, class_index)
-    maps = {name: METHODS[name](network, inputs.to(device), index, layer) for name in methods}
+    seeing = explained(task, network)
+    maps = {name: METHODS[name](seeing, inputs.to(device), index, layer) for name in methods}
     probability = float(probabilities[index].max())
     out.mkdir(parents=True, exist_ok=True)
     stem = file_stem(case.id)

@@ -104,14 +104,19 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, classes, ...)."""
+        return self.with_coarsest(x)[0]
+
+    def with_coarsest(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (N, classes, ...), and the coarsest level (N, ``embedding``, ...) from which they come."""
         levels = self._levels(self._padded(x))
-        y = self.dropout(levels.pop())
+        coarsest = levels.pop()
+        y = self.dropout(coarsest)
         for up, merge in zip(self.up, self.merge, strict=True):
             y = merge(torch.cat((up(y), levels.pop()), dim=1))
         logits: Tensor = self.head(y)
         for axis in range(2, x.ndim):
             logits = logits.narrow(axis, 0, x.shape[axis])
-        return logits
+        return logits, coarsest
 
     def _padded(self, x: Tensor) -> Tensor:
         missing = [-size % self.divisor for size in x.shape[2:]]

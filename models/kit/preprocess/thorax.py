@@ -62,6 +62,15 @@ def thorax(tissue: Tissue, array: Float, spacing_mm: tuple[float, float, float],
         spacing_mm: along (k, r, c).
         head_first: the first slice is the one nearest to the head.
     """
+    filled_body, lung_mask, airway_mask = chest(tissue, array, spacing_mm, head_first)
+    bone_mask = bones(tissue, filled_body & ~lung_mask & ~airway_mask, spacing_mm)
+    return Thorax(filled_body | bone_mask, lung_mask, airway_mask, bone_mask)
+
+
+def chest(
+    tissue: Tissue, array: Float, spacing_mm: tuple[float, float, float], head_first: bool = False
+) -> tuple[Mask, Mask, Mask]:
+    """Body, lungs and airways as ``thorax`` finds them, in half its time; ``tissue`` need only tell AIR from SOFT."""
     step = (_step(spacing_mm[1]), _step(spacing_mm[2]))
     coarse_mm = (spacing_mm[0], spacing_mm[1] * step[0], spacing_mm[2] * step[1])
     coarse = tissue[:, :: step[0], :: step[1]]
@@ -74,8 +83,7 @@ def thorax(tissue: Tissue, array: Float, spacing_mm: tuple[float, float, float],
     inner = _fine(_shrunk(small_lungs, 1), step, shape)
     lung_mask = ((wide & (tissue == AIR)) | inner) & filled_body
     airway_mask = _fine(_grown(small_airways, 1), step, shape) & (tissue == AIR) & filled_body & ~lung_mask
-    bone_mask = bones(tissue, filled_body & ~lung_mask & ~airway_mask, spacing_mm)
-    return Thorax(filled_body | bone_mask, lung_mask, airway_mask, bone_mask)
+    return filled_body, lung_mask, airway_mask
 
 
 def body(tissue: Tissue, spacing_mm: tuple[float, float, float]) -> Mask:

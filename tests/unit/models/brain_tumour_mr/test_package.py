@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,22 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from models.brain_tumour_mr import grid
+from models.brain_tumour_mr.head import fit_head
 from models.brain_tumour_mr.model import found, network, postprocess, preprocess
-from models.brain_tumour_mr.task import HEALTHY, TASK, TUMOUR
+from models.brain_tumour_mr.network import ENOUGH, MOST, VIEWS, View, together
+from models.brain_tumour_mr.task import HEALTHY, SLICES, TASK, TUMOUR
+from models.brain_tumour_mr.train import add_head
 from models.brain_tumour_mr.upright import upright_of
+from models.kit.cases import Split
+from models.kit.data.prepare import SPLIT, prepare
+from models.kit.data.splits import write_split
+from models.kit.explain.heat_map import heat_map
+from models.kit.trained import explained
 from models.kit.training.epoch import train_epoch
 from models.kit.training.loop import new_bench
-from models.kit.training.samples import read_samples
+from models.kit.training.samples import Sample, read_samples
 from models.kit.training.state import new_state
+from models.kit.training.weights import save_weights
 from node.domain.result import Outcome
 from node.domain.study import Grid, SopRef, Volume
 from node.errors import InvalidModelOutput, UnsupportedImage
@@ -165,11 +175,116 @@ def test_an_answer_does_not_depend_on_the_side() -> None:
     net = network().eval()
     picture = torch.randn(1, 1, 32, 32)
     with torch.inference_mode():
-        straight = net.symmetric(picture)
-        mirrored = net.symmetric(picture.flip(3))
+        straight = net(picture).exp()
+        mirrored = net(picture.flip(3)).exp()
         volume_of_two = net(torch.stack([picture[0], picture[0]], dim=1)[None])
     assert torch.allclose(straight.flip(3), mirrored, atol=1e-5)
     assert torch.allclose(volume_of_two[0, :, 1].exp(), straight[0], atol=1e-5)
+    assert torch.allclose(straight.sum(dim=1), torch.ones(1, 32, 32), atol=1e-5)
+
+
+def test_outline_and_head_decide_together() -> None:
+    outline = [5.0, 1.0, -1.0]
+    pixels = torch.tensor([[[outline]]]).repeat(4, 1, 1, 1)
+    sure, enough, doubts, denies = MOST, ENOUGH - 5.0 + 1.0, ENOUGH - 5.0 - 1.0, -20.0
+    found = together(pixels, torch.tensor([sure, enough, doubts, denies]))[:, 0, 0]
+    assert torch.equal(found[:2] > 0, pixels[:2, 0, 0] > 0), "the outline of a slice that is believed stays"
+    assert found[:, 0].tolist() == pytest.approx([5.0 + MOST - ENOUGH, 1.0, -1.0, 5.0 - 20.0 - ENOUGH])
+    assert not (found[2:] > 0).any()
+
+
+def test_the_head_draws_nothing_by_itself() -> None:
+    pixels = torch.full((2, 1, 4, 4), -0.5)
+    assert not (together(pixels, torch.tensor([100.0, 0.0])) > 0).any()
+    weak = torch.full((1, 1, 4, 4), ENOUGH - MOST - 0.01)
+    assert not (together(weak, torch.tensor([100.0])) > 0).any(), "however sure, it adds no more than MOST"
+
+
+def test_the_surest_slice_speaks_for_a_series() -> None:
+    torch.manual_seed(0)
+    net = network().eval()
+    pictures = torch.randn(3, 1, 32, 32)
+    with torch.inference_mode():
+        pixels, slices = net.said(pictures)
+        series = net(pictures.movedim(0, 1)[None])[0]
+        together_with_surest = together(pixels, slices.max().repeat(3))[:, 0]
+    assert slices.min() < slices.max()
+    assert torch.allclose(series[1] - series[0], together_with_surest, atol=1e-4)
+
+
+def test_the_head_decides_whether_a_series_has_outlines() -> None:
+    torch.manual_seed(0)
+    net = network().eval()
+    with torch.inference_mode():
+        net.head.weight.zero_()
+        pictures = torch.randn(1, 1, 3, 32, 32)
+        pixels, _ = net.said(pictures[0].movedim(1, 0))
+        belief = float(pixels.max())
+        for head, drawn in ((ENOUGH - belief + 0.5, belief > 0), (ENOUGH - belief - 0.5, False)):
+            net.head.bias.fill_(head)
+            said = net(pictures)[0]
+            assert bool((said[1] > said[0]).any()) is drawn
+
+
+def test_a_negative_head_makes_a_volume_negative() -> None:
+    where = np.zeros((6, grid.SIZE, grid.SIZE), dtype=bool)
+    where[1:5, 80:100, 90:120] = True
+    said = answer(where)[0]
+    pixels = (said[1] - said[0])[:, None].float()
+    for head, outcome in ((MOST, Outcome.POSITIVE), (-10.0, Outcome.NEGATIVE)):
+        odds = together(pixels, torch.full((6,), head))
+        logits = torch.nn.functional.logsigmoid(torch.cat((-odds, odds), dim=1)).movedim(0, 1)[None]
+        assert postprocess(logits, volume()).outcome is outcome
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_and_back_keep_the_place(view: View) -> None:
+    picture = torch.zeros(1, 1, grid.SIZE, grid.SIZE)
+    picture[..., 70:90, 100:130] = 1.0
+    seen = view.of(picture)
+    assert max(abs(size - grid.SIZE * view.part * view.zoom) for size in seen.shape[2:]) <= 1
+    back = view.back(seen, (grid.SIZE, grid.SIZE)) >= 0.5
+    truth = picture >= 0.5
+    assert (back & truth).sum() * 2 / (back.sum() + truth.sum()) > 0.97
+
+
+def test_nothing_is_found_outside_of_the_views() -> None:
+    torch.manual_seed(0)
+    net = network().eval()
+    with torch.inference_mode():
+        odds, _ = net.said(torch.randn(1, 1, 64, 64))
+    margin = math.floor(64 * (1 - max(view.part for view in VIEWS)) / 2)
+    inside = odds[..., margin:-margin, margin:-margin]
+    assert margin > 0
+    assert bool((inside > -10).all())
+    assert bool((odds[..., :margin, :] < -10).all())
+
+
+def test_the_head_learns_what_the_network_sees() -> None:
+    torch.manual_seed(0)
+    net = network()
+    spot = torch.zeros(64, 64, dtype=torch.uint8)
+    spot[25:35, 25:35] = 1
+    noise = 0.1 * torch.randn(8, 1, 64, 64)
+    samples = [Sample(str(i), noise[i] + 4.0 * spot * (i % 2), i % 2, spot * (i % 2)) for i in range(8)]
+    fit_head(net, samples, torch.device("cpu"))
+    with torch.inference_mode():
+        odds = net.eval().said(torch.stack([sample.image for sample in samples]))[1]
+    assert odds[1::2].min() > odds[::2].max()
+    with pytest.raises(ValueError, match="class"):
+        fit_head(net, samples[::2], torch.device("cpu"))
+
+
+def test_embeddings_are_one_vector_a_picture() -> None:
+    vectors = network().eval().features(torch.randn(2, 1, 32, 32))
+    assert vectors.shape == (2, 128)
+
+
+def test_a_heat_map_is_on_the_picture() -> None:
+    torch.manual_seed(0)
+    evidence = heat_map(explained(TASK, network().eval()), torch.randn(1, 1, 64, 64), 1)
+    assert evidence.shape == (64, 64)
+    assert (evidence.min() >= 0, evidence.max()) == (True, 1)
 
 
 def test_bad_input_is_refused() -> None:
@@ -192,13 +307,29 @@ def test_a_short_training_lowers_the_loss(tmp_path: Path) -> None:
     samples, problems = read_samples(TASK, listing.cases[:6] + listing.cases[-2:])
     assert not problems
     settings = type(TASK.settings)(epochs=2, batch=2, learning_rate=3e-3, dropout=0.0)
-    bench = new_bench(TASK, settings, torch.device("cpu"), samples, ())
-    state = new_state(TASK, settings, torch.device("cpu"))
+    bench = new_bench(SLICES, settings, torch.device("cpu"), samples, ())
+    state = new_state(SLICES, settings, torch.device("cpu"))
     losses = []
     for _ in range(2):
         losses.append(train_epoch(bench, state, lambda: None))
         state.history.append(None)  # type: ignore[arg-type]
     assert losses[1] < losses[0]
+
+
+def test_the_head_is_added_to_trained_weights(tmp_path: Path) -> None:
+    trained = network()
+    save_weights(trained.slices, tmp_path / "slices.safetensors", "bf16")
+    (tmp_path / "data").mkdir()
+    out, data = tmp_path / "out", data_folder(tmp_path / "data")
+    groups = frozenset(case.group for case in prepare(TASK, data, out).listing.cases)
+    write_split(Split(groups, frozenset(), frozenset()), out / SPLIT)
+    add_head(data, out, tmp_path / "slices.safetensors", torch.device("cpu"), 4)
+    stored = load_file(out / "weights.safetensors")
+    whole = network()
+    whole.load_state_dict({name: tensor.float() for name, tensor in stored.items()})
+    name = "unet.stem.first.weight"
+    assert torch.equal(whole.slices.state_dict()[name], trained.slices.state_dict()[name].bfloat16().float())
+    assert bool(whole.head.weight.any())
 
 
 def test_a_slice_without_mask_is_a_problem(tmp_path: Path) -> None:

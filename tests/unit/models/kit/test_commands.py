@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,12 +27,12 @@ def known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Where:
 
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The programs that would have been run; each prints an empty JSON document."""
+    """The programs that would have been run."""
     run: list[list[str]] = []
 
     def note(command: Sequence[str], **_: Any) -> CompletedProcess[str]:
         run.append(list(command))
-        return CompletedProcess(command, 0, stdout="{}")
+        return CompletedProcess(command, 0)
 
     monkeypatch.setattr(commands.subprocess, "run", note)
     return run
@@ -80,7 +79,9 @@ def test_an_unknown_package_and_a_package_without_the_verb(tmp_path: Path) -> No
     with pytest.raises(NotFound):
         commands.train(Where("../secrets", tmp_path, tmp_path))
     with pytest.raises(KitRefused, match="not trained by the kit"):
-        commands.explain(Where("hippocampus_mr", tmp_path, tmp_path))
+        commands.explain(Where("organ_ct", tmp_path, tmp_path))
+    with pytest.raises(KitRefused, match="not trained by the kit"):
+        commands.evaluate(Where("organ_ct", tmp_path, tmp_path))
 
 
 @pytest.mark.parametrize("verb", ["prepare", "train", "evaluate", "explain", "tune"])
@@ -107,14 +108,6 @@ def test_train_runs_the_packages_own_program(programs: list[list[str]], tmp_path
         "--seed": "7",
     }
     assert found["weights"] == str(tmp_path / "out" / "weights.safetensors")
-
-
-def test_a_package_of_its_own_is_given_the_folder_of_its_set(programs: list[list[str]], tmp_path: Path) -> None:
-    (tmp_path / "hippocampus-msd").mkdir()
-    found = commands.evaluate(Where("hippocampus_mr", tmp_path, tmp_path / "out", device="cpu"))
-    (command,) = programs
-    assert command[command.index("--data") + 1] == str(tmp_path / "hippocampus-msd")
-    assert json.loads((tmp_path / "out" / "evaluation" / "metrics.json").read_text()) == found["metrics"] == {}
 
 
 def test_a_program_that_fails_fails_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What only one package measures stands in its evaluation, its report and its card."""
+"""What only one package measures stands in its evaluation, its report and its card; maps of a segmentation."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ def drawn_pixels(run: Run, found: Segmentation) -> tuple[dict[str, Any], tuple[S
     return {"drawn": count}, (Section("Drawn", "Pixels of all images.", [Table(["drawn"], [[str(count)]])]),)
 
 
+class SeesPixels(evaluated.BrightPixels):
+    """The same, with a layer that a map can weigh."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_convolution = torch.nn.Conv2d(1, 1, 1, bias=False)
+        torch.nn.init.ones_(self.last_convolution.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(self.last_convolution(x))
+
+
 def test_it_is_in_the_metrics_the_report_and_the_card(tmp_path: Path) -> None:
     task = replace(evaluated.SEGMENTATION, further=drawn_pixels)
     evaluated.write_segmentation(tmp_path / "data", patients=16)
@@ -29,9 +41,24 @@ def test_it_is_in_the_metrics_the_report_and_the_card(tmp_path: Path) -> None:
         task, tmp_path / "data", weights, tmp_path / "out", torch.device("cpu"), baselines=False, samples=5
     )
     count = found["drawn"]
+    assert "explanation" not in found
     assert count > 50
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["drawn"] == count
     card = (tmp_path / "out" / "card_table.md").read_text()
     assert f"| {count} |" in card
     assert "Pixels of all images." in card
     assert "Pixels of all images." in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_maps_of_a_segmentation_are_measured_on_what_is_drawn(tmp_path: Path) -> None:
+    task = replace(evaluated.SEGMENTATION, network=SeesPixels, explained=lambda network: network)
+    evaluated.write_segmentation(tmp_path / "data", patients=16)
+    weights = evaluated.weights_of(task, tmp_path / "weights.safetensors")
+    found = evaluate(
+        task, tmp_path / "data", weights, tmp_path / "out", torch.device("cpu"), baselines=False, samples=50
+    )
+    (kinds,) = found["explanation"].values()
+    assert set(kinds) == {"Grad-CAM", "integrated gradients"}
+    for one in kinds.values():
+        assert one["fall"]["low"] > one["by_chance"]["high"]
+    assert "over cases in which it is drawn" in (tmp_path / "out" / "report.html").read_text()

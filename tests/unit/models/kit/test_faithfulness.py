@@ -17,6 +17,13 @@ from tests.unit.models.kit.blobs import TASK, trained
 CASES = [blobs.case(1, seed) for seed in range(1, 41, 2)]
 
 
+class Bright(nn.Module):
+    """Logits (0, 10 * (pixel - 0.5)) of each pixel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((torch.zeros_like(x), 10 * (x - 0.5)), dim=1)
+
+
 def corner(network: nn.Module, inputs: Tensor, class_index: int) -> Array:
     values = np.zeros(inputs.shape[2:], dtype=np.float32)
     values[:3] = 1.0
@@ -50,3 +57,13 @@ def test_highest() -> None:
     assert even.sum() == 400
     # Scattered, not the first rows.
     assert 50 < even[:20].sum() < 350
+
+
+def test_of_a_segmentation_the_region_counts() -> None:
+    network, inputs = Bright(), torch.zeros((1, 1, 20, 20))
+    inputs[..., 4:8, 4:8] = 1.0
+    values = inputs[0, 0].numpy()
+    # The region turns to even grey: 0.04 at 10 times the difference to 0.5.
+    assert fall(network, inputs, 1, values, share=0.04) == pytest.approx(10 * (1.0 - 0.04), abs=1e-4)
+    elsewhere = np.roll(values, (10, 10), axis=(0, 1))
+    assert fall(network, inputs, 1, elsewhere, share=0.04) == pytest.approx(0.0, abs=1e-4)

@@ -11,6 +11,7 @@ import pytest
 
 from models.kit.cases import Case
 from models.kit.similar import Index, build_index, chance_at_k, load_index, precision_at_k, save_index, similar
+from models.kit.task import Kinds
 from node.errors import InvalidModelPackage, WeightsDigestMismatch
 from tests.unit.models.kit import blobs
 from tests.unit.models.kit.blobs import TASK, SmallMask, trained, weights_of
@@ -181,3 +182,19 @@ def test_precision_of_a_trained_network_is_above_chance(weights: Path, index: In
     blind /= np.linalg.norm(blind, axis=1, keepdims=True)
     noise = dataclasses.replace(index, vectors=blind)
     assert abs(precision_at_k(noise, noise, samples=200)["all"].value - 0.5) < 0.15
+
+
+def test_kinds_stand_for_classes_and_what_has_none_is_told(weights: Path) -> None:
+    def parity(case: Case) -> int | None:
+        number = int(case.id.split("/")[1])
+        return None if number == 5 else number % 2
+
+    task = dataclasses.replace(TASK, kinds=Kinds(("even", "odd"), parity))
+    index, problems = build_index(task, weights, blobs.cases(range(8)))
+    assert index.classes == ("even", "odd")
+    assert index.labels.tolist() == [int(one.split("/")[1]) % 2 for one in index.ids]
+    assert [(problem.path.split("/")[1], problem.reason) for problem in problems] == [("5", "it is none of even, odd")]
+    assert {neighbour.class_name for neighbour in similar(task, weights, index, blobs.case(1, 9), k=7)} == {
+        "even",
+        "odd",
+    }

@@ -11,13 +11,14 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch.nn.functional import interpolate
 
 from models.kit.training.epoch import train_epoch
 from models.kit.training.loop import new_bench
 from models.kit.training.samples import read_samples
 from models.kit.training.state import new_state
 from models.lung_nodule_ct import crops, fit_malignancy, malignancy, scan
-from models.lung_nodule_ct.model import LARGEST_COUNT, candidates, network, postprocess, preprocess
+from models.lung_nodule_ct.model import LARGEST_COUNT, candidates, found_lungs, network, postprocess, preprocess
 from models.lung_nodule_ct.network import CHUNK, OUTLINE, NoduleUNet
 from models.lung_nodule_ct.task import FOLDER, TASK, TRAINED
 from node.domain.result import Outcome
@@ -51,10 +52,21 @@ def ball(radius_mm: float) -> np.ndarray:
     return np.asarray(distance < radius_mm**2)
 
 
+def lungs() -> np.ndarray:
+    """Those of ``chest``."""
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[:, 50:190, 40:140] = mask[:, 50:190, 160:260] = True
+    return mask
+
+
+def planned(given: Volume) -> tuple[np.ndarray, scan.Patches]:
+    scaled = scan.scaled_slices(given.array, (SPACING[1], SPACING[2]))
+    return scaled, scan.planned(scaled, found_lungs(given))
+
+
 def answers(given: Volume, truth: np.ndarray) -> torch.Tensor:
     """Logits that outline ``truth`` in every patch."""
-    scaled = scan.scaled_slices(given.array, (SPACING[1], SPACING[2]))
-    patches = scan.planned(scaled, given.shape)
+    _, patches = planned(given)
     cut = [truth[index, row : row + crops.SIZE, column : column + crops.SIZE] for index, row, column in patches.corners]
     probability = torch.from_numpy(np.where(np.stack(cut), 0.98, 0.01)).float()
     return torch.stack((1 - probability, probability)).log()[None]
@@ -108,12 +120,26 @@ def test_windows_are_at_random_and_the_same_for_ever() -> None:
 
 
 def test_patches_join_to_what_they_were_cut_from() -> None:
-    given = chest()
-    scaled = scan.scaled_slices(given.array, (SPACING[1], SPACING[2]))
-    patches = scan.planned(scaled, given.shape)
+    scaled, patches = planned(chest())
     cut = np.stack([scaled[k, r : r + crops.SIZE, c : c + crops.SIZE] for k, r, c in patches.corners])
     joined = scan.joined(cut, patches)
     assert np.allclose(joined[:, 60:180, 50:130], scaled[:, 60:180, 50:130], atol=0.1)
+
+
+def test_every_pixel_of_the_lungs_lies_in_the_middle_of_a_patch_and_nothing_else_is_looked_at() -> None:
+    scaled, patches = planned(chest())
+    margin = (crops.SIZE - scan.STRIDE) // 2
+    middles = np.zeros(scaled.shape, dtype=bool)
+    for index, row, column in patches.corners:
+        middles[index, row + margin : row + crops.SIZE - margin, column + margin : column + crops.SIZE - margin] = True
+    assert middles[lungs()].all()
+    single = np.zeros(SHAPE, dtype=bool)
+    single[3, 120, 90] = True
+    ((index, row, column),) = scan.planned(scaled, single).corners
+    assert index == 3
+    assert row + margin <= 120 < row + crops.SIZE - margin
+    assert column + margin <= 90 < column + crops.SIZE - margin
+    assert not scan.planned(scaled, np.zeros(SHAPE, dtype=bool)).corners.size
 
 
 def test_a_nodule_is_found_measured_and_located() -> None:
@@ -152,28 +178,30 @@ def test_bad_input_is_refused() -> None:
 def test_a_second_look_only_where_something_is_suspected() -> None:
     torch.manual_seed(0)
     plain, shipped = NoduleUNet().eval(), network().eval()
-    pictures = torch.randn((2, 1, 32, 32))
+    pictures = torch.randn((2, 1, 40, 40))
+    enlarged = interpolate(pictures, (48, 48), mode="bicubic", align_corners=False)
 
     def told(x: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(plain(x), dim=1)
+        return torch.softmax(plain(x), dim=1)[:, 1:]
+
+    def odds(x: torch.Tensor) -> torch.Tensor:
+        return torch.logit(interpolate(x, (40, 40), mode="bilinear", align_corners=False, antialias=True), 1e-6)
 
     with torch.inference_mode():
         shipped.load_state_dict(plain.state_dict())
         # What a fresh network says is near 0.5 everywhere.
-        views = [torch.rot90(told(torch.rot90(pictures, turn, (2, 3))), -turn, (2, 3)) for turn in range(4)]
-        views += [told(pictures.flip(axis)).flip(axis) for axis in (2, 3)]
-        mean = torch.stack(views).mean(dim=0)
-        odds = shipped(pictures).diff(dim=1)[:, 0]
+        views = [torch.rot90(told(torch.rot90(enlarged, turn, (2, 3))), -turn, (2, 3)) for turn in range(4)]
+        views += [told(enlarged.flip(axis)).flip(axis) for axis in (2, 3)]
+        mean = odds(torch.stack(views).mean(dim=0))
+        found = shipped(pictures).diff(dim=1)
         level = math.log((1 - OUTLINE) / OUTLINE)
-        assert torch.allclose(odds, torch.logit(mean[:, 1]) + level, atol=1e-4)
-        assert torch.equal(odds >= 0, mean[:, 1] >= OUTLINE)
-        assert not torch.allclose(told(pictures), mean, atol=1e-3)
+        assert torch.allclose(found, mean + level, atol=1e-4)
+        assert not torch.allclose(odds(told(enlarged)), mean, atol=1e-3)
         assert plain.head.bias is not None
+        # Where nothing is suspected a single look counts.
         plain.head.bias.copy_(torch.tensor([20.0, -20.0]))
         shipped.load_state_dict(plain.state_dict())
-        assert torch.allclose(
-            shipped(pictures).diff(dim=1) - level, plain(pictures).diff(dim=1).clamp_min(-13.9), atol=0.2
-        )
+        assert torch.allclose(shipped(pictures).diff(dim=1), odds(told(enlarged)) + level, atol=1e-4)
 
 
 def test_a_stack_of_patches_is_read_as_its_pictures() -> None:

@@ -10,10 +10,12 @@ import torch
 
 from models.kit.evaluation.outlining import Segmentation, outline
 from models.kit.evaluation.parts import Part
-from models.kit.evaluation.run import Run
+from models.kit.evaluation.run import Parts, Run
+from models.kit.evaluation.similarity import similarity
 from models.kit.training.samples import read_samples
 from models.lung_nodule_ct import crops, rated
-from models.lung_nodule_ct.task import TASK
+from models.lung_nodule_ct.network import network
+from models.lung_nodule_ct.task import RATED, TASK
 from tests.unit.models.lung_nodule_ct.test_package import data_folder
 
 
@@ -84,3 +86,14 @@ def test_a_window_goes_back_to_its_place(name: str) -> None:
     back = rated.whole_crop(window, name, mask.shape)
     assert np.array_equal(crops.window(back, name), window)
     assert back.sum() == window.sum()
+
+
+def test_similar_cases_are_judged_by_the_rating(tmp_path: Path) -> None:
+    run, _ = measured(tmp_path, blind=False)
+    parts = Parts(run.part, run.part, run.part)
+    seeing = Run(TASK, network().eval(), run.device, run.part, run.part, parts, tmp_path, [], 50, "")
+    document, _ = similarity(seeing)
+    found = document["similar"]
+    assert set(found["precision_at_1"]) == {*RATED, "all"}
+    # Of eight patients four are rated 1 or 2, two 3, two 4.
+    assert [found["chance"][name]["value"] for name in RATED] == [0.5, 0.25, 0.25]
