@@ -7,6 +7,10 @@ BIN := $(VENV)/bin
 # Further arguments: make demo ARGS="--keep out ~/studies", make test ARGS="-k admission"
 ARGS ?=
 
+# Tests that start no node run on every core; those with whole nodes and real peers one after the other.
+BESIDE_EACH_OTHER := tests/unit tests/contract tests/conformance tests/fuzz
+ALONE := tests/integration tests/e2e
+
 INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
 
@@ -21,7 +25,12 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED_TEST)
 	.ci/peers
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python -m pytest -ra -n auto $(BESIDE_EACH_OTHER)
+	$(BIN)/python -m pytest -ra $(ALONE)
+else
 	$(BIN)/python -m pytest -ra $(ARGS)
+endif
 
 check: format-check lint types imports
 
