@@ -26,7 +26,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED_TEST)
 	.ci/peers
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -ra -n auto $(BESIDE_EACH_OTHER)
+	$(BIN)/python -m pytest -ra -n auto --dist loadfile $(BESIDE_EACH_OTHER)
 	$(BIN)/python -m pytest -ra $(ALONE)
 else
 	$(BIN)/python -m pytest -ra $(ARGS)

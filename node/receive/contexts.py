@@ -1,7 +1,8 @@
 """Which presentation contexts we accept, as data.
 
 Storage: pynetdicom's unrestricted storage service takes every abstract syntax that is a storage SOP class, private or
-unknown to it, and of the transfer syntaxes proposed the first. ``prefer_known`` therefore decides which is first.
+unknown to it, and of the transfer syntaxes proposed the first. ``prefer_known`` therefore decides which is first, and
+``refuse_other_services`` keeps it from taking a class of another service for one that it does not know.
 Everything is kept as it was sent: nothing is decoded or transcoded, so every transfer syntax is welcome.
 """
 
@@ -47,6 +48,33 @@ def prefer_known(contexts: Sequence[PresentationContext]) -> None:
     """
     for context in contexts:
         context.transfer_syntax.sort(key=_rank)
+
+
+class _OtherService(UID):
+    """A SOP class with a keyword that pynetdicom knows; those whose keyword it does not know it takes for storage."""
+
+    @property
+    def keyword(self) -> str:
+        return "Verification"
+
+
+def refuse_other_services(contexts: Sequence[PresentationContext]) -> None:
+    """Mark, in place, the abstract syntaxes that the standard defines for something else than storage.
+
+    pynetdicom has other keywords than PS3.6 for some (Modality Worklist), and none for what was retired before.
+    """
+    ours = {context.abstract_syntax for context in other_than_storage()}
+    for context in contexts:
+        if context.abstract_syntax not in ours and _is_of_another_service(UID(str(context.abstract_syntax))):
+            # Its setter would make it a plain UID again.
+            context._abstract_syntax = _OtherService(str(context.abstract_syntax))
+
+
+def _is_of_another_service(uid: UID) -> bool:
+    name = uid.name
+    if uid.is_private or name in ("", uid):  # not in PS3.6, or without a name there
+        return False
+    return "Storage" not in name or name.startswith("Storage ")
 
 
 def _rank(transfer_syntax: object) -> int:

@@ -196,6 +196,7 @@ class StorageScp:
         link.calling_ae, link.called_ae = request.calling_ae_title.strip(), request.called_ae_title.strip()
         proposed = request.presentation_context_definition_list
         contexts.prefer_known(proposed)
+        contexts.refuse_other_services(proposed)
         caller = peers.Caller(calling_ae=link.calling_ae, called_ae=link.called_ae, host=link.host)
         rejection = peers.reject(caller, self._ae_title, self._config.check_called_ae, self._config.allow)
         # pynetdicom writes a data set down before it asks us: where there is no room, it must not come that far. The

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
+from node.app.conformance import in_words
 from node.app.writing import source_picture
 from node.domain.document import RejectionTitle, Withdrawal, failure_reason
 from node.domain.identity import derive_uid
@@ -32,6 +32,8 @@ from tests.unit.results.located import mixture, outlines, result_of
 from tests.unit.results.runs import MAKER, MODEL, header, not_evaluable, run_on, save
 from tests.unit.results.test_seg_types import typed
 
+# The attributes that a script is in.
+TEXTS = ("PatientName", "ReferringPhysicianName", "StudyDescription")
 SIDE, SLICES = 16, 4
 DIFFUSION = CodedConcept("113041", "DCM", "Apparent Diffusion Coefficient")
 PER_SECOND = CodedConcept("um2/s", "UCUM", "square micrometer per second")
@@ -182,5 +184,5 @@ def _save(folder: Path, case: str, objects: Sequence[EncodedObject]) -> list[Gol
     for number, written in enumerate(objects, 1):
         path = folder / f"{number:02}-{written.modality}.dcm"
         path.write_bytes(written.part10)
-        saved.append(Golden(case, UID(written.sop_class_uid).name, written.modality, path))
+        saved.append(Golden(case, in_words(written.sop_class_uid), written.modality, path))
     return saved

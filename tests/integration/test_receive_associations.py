@@ -16,6 +16,7 @@ from pynetdicom.sop_class import MRImageStorage, StorageCommitmentPushModel, Ver
 
 from node.config import AllowedPeer, ReceiveSection
 from node.deliver.association import ClosingEntity
+from node.deliver.checkpoint import Checkpoint
 from node.domain.delivery import CommitmentReport
 from node.receive.intake import Intake
 from node.receive.recording import RecordNow
@@ -260,6 +261,8 @@ def test_a_commitment_report_on_an_association_of_the_pacs(serve: Serve, tmp_pat
         roles = [build_role(StorageCommitmentPushModel, scp_role=True)] if with_role else []
         association = pacs.associate(*site.address, ae_title=AE_TITLE, ext_neg=roles)
         assert association.is_established
+        # Else its own thread may take an answer that comes at once, and we wait for it until the time is out.
+        association._reactor_checkpoint = Checkpoint(association)  # type: ignore[assignment]
         try:
             assert _report(association, "2.25.1", failed=True) == Status.SUCCESS
             assert _report(association, "1.2.3", failed=False) == Status.PROCESSING_FAILURE
