@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 
 from node.domain.study import ByteRange, Picture
-from node.errors import ObjectMissing
+from node.results.source import read_tags
 
 Grey = npt.NDArray[np.uint8]
 
-TAGS: Final = (
+_TAGS: Final = [Tag(keyword) for keyword in (
     "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsStored", "PixelRepresentation",
     "RescaleIntercept", "RescaleSlope", "RescaleType", "ModalityLUTSequence",
     "WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence",
     "PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio", "PatientOrientation", "ImageOrientationPatient",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
-)  # fmt: skip
+)]  # fmt: skip
 # Without a window in the header: what is darker or brighter than all but these percent of the pixels is black or white.
 DARKEST, BRIGHTEST = 0.5, 99.5
 # A window that leaves a picture less than this of the 255 grey values shows nothing: scanners write one for a series.
@@ -50,15 +48,7 @@ def display_header(location: ByteRange) -> Dataset:
     Raises:
         ObjectMissing: the image is gone.
     """
-    try:
-        with Path(location.path).open("rb") as file:
-            file.seek(location.offset)
-            data = file.read(location.length)
-    except FileNotFoundError as error:
-        raise ObjectMissing("a source image is gone from the store") from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=list(TAGS))
+    return read_tags(location, _TAGS)
 
 
 def value(header: Dataset, frame: int | None, keyword: str, macro: str) -> Any:
@@ -146,7 +136,7 @@ def _read(dataset: Dataset, keyword: str) -> Any:
 
 
 def _first(stated: Any) -> float | None:
-    one = stated[0] if isinstance(stated, list | tuple | pydicom.multival.MultiValue) and len(stated) else stated
+    one = stated[0] if isinstance(stated, list | tuple | MultiValue) and len(stated) else stated
     try:
         return float(one)
     except (TypeError, ValueError):

@@ -103,17 +103,28 @@ def copy_element(source: Dataset, keyword: str, into: Dataset) -> None:
     into.add(copy.copy(source[keyword]))
 
 
-def _read_header(location: ByteRange, wanted: list[BaseTag]) -> Dataset:
+def read_tags(location: ByteRange, wanted: list[BaseTag]) -> Dataset:
+    """Those of the wanted elements that an image has, as it has them.
+
+    Raises:
+        ObjectMissing: the image is gone.
+    """
     try:
         with Path(location.path).open("rb") as file:
             file.seek(location.offset)
             data = file.read(location.length)
     except FileNotFoundError as error:
         raise ObjectMissing("a source image is gone from the store") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=wanted)
+
+
+def _read_header(location: ByteRange, wanted: list[BaseTag]) -> Dataset:
+    header = read_tags(location, wanted)
     # A name with bytes outside of its character set is worth a replacement character, not a lost result.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        header = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=wanted)
         _drop_unreadable(header)
         _drop_malformed(header)
         header.decode()
