@@ -157,7 +157,7 @@ def test_an_archive_that_counts_more_leaves_it_to_silence(
 ) -> None:
     for name in dicom_files(images):
         archive.post("/instances", Path(name).read_bytes())
-    site = node(SOURCE.format(port=archive.dicom_port), AINODE_RECEIVE__QUIET_PERIOD_S="3")
+    site = node(SOURCE.format(port=archive.dicom_port), AINODE_RECEIVE__QUIET_PERIOD_S="12")
     storescu(site, some(images, "most", range(1, 40)))
     done = closed(site, study_of(images))
     assert done["reason"] == CloseReason.ASSOCIATION_RELEASED.value
