@@ -7,22 +7,25 @@ writer writes them: an overlay that does not cover the bright bodies is wrong so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pydicom import dcmread
 
 from node.app.writing import source_picture
 from node.domain.identity import derive_uid
-from node.domain.result import CodedConcept, Finding, GraphicType, InferenceResult, Location, Measurement, Outcome
-from node.domain.study import ByteRange, Volume
+from node.domain.result import Finding, GraphicType, InferenceResult, Location, Measurement, Outcome
+from node.domain.study import ByteRange, SopRef, Volume
 from node.infer.volume import load_volume
+from node.ports import Run
 from node.results.writer import DicomResultWriter
+from tests import pictures
 from tests.unit.results.located import AREA, LENGTH, MILLIMETRE, MM2, NODULE
-from tests.unit.results.runs import MAKER, MODEL, header, positive, run_on, save
+from tests.unit.results.runs import MAKER, MODEL, header, not_evaluable, positive, run_on, save
 
 Array = npt.NDArray[np.float64]
 
@@ -78,10 +81,7 @@ def cuts() -> Mapping[str, Cut]:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A study as a PACS has it: files of the images and of the objects, and the slice (k from the first file) to see.
-
-    ``outlined``: the SR of this series has places of its own in it, in ``objects`` too.
-    """
+    """A study as a PACS has it: files of the images and of the objects."""
 
     name: str
     study_instance_uid: str
@@ -90,21 +90,55 @@ class Scene:
 
 
 def write_scene(folder: Path, name: str, cut: Cut) -> Scene:
-    """Images, a SEG with its report (TID 1411), and a second model's report of places (TID 1410 and 1501)."""
+    """Images; a SEG with its report (TID 1411); reports of places by two more models (TID 1410, and TID 1501)."""
     images = _images(folder / "images", name, cut)
     volume = load_volume([ByteRange(str(path), 0, path.stat().st_size) for path in images])
     label_map = np.zeros(volume.grid.shape, np.uint8)
     label_map[volume.array > BRIGHT] = 1
     label_map[volume.array > (ELLIPSOID + BALL) / 2] = 2
     segments = replace(run_on(images, positive(volume.grid, label_map)), grid=volume.grid)
-    located = replace(segments, model=replace(MODEL, id="located", segments=()), result=_places(volume, label_map))
+    region, *others = _places(volume, label_map)
+    runs = (segments, _of(segments, "region", region), _of(segments, "line and point", *others))
+    return Scene(name, segments.job.study_instance_uid, images, _written(folder, runs))
+
+
+def write_picture(folder: Path) -> Scene:
+    """A radiograph, which has no patient coordinates, with a bright rectangle and reports of its outline and middle."""
+    pixels = np.full((200, 160), 60, np.uint16)
+    pixels[40:90, 30:110] = 230
+    images = pictures.save(folder / "images", [pictures.dx(pixels, study="picture")])
+    ref = source_of(images[0])
+    corners = ((40.0, 30.0), (40.0, 109.0), (89.0, 109.0), (89.0, 30.0))
+    places = (
+        Finding(NODULE, image=ref, location=Location(GraphicType.POLYGON, corners), tracking_id="box"),
+        Finding(NODULE, image=ref, location=Location(GraphicType.POINT, ((64.5, 69.5),)), tracking_id="point"),
+    )
+    nothing = run_on(images, not_evaluable(), replace(MODEL, segments=()))
+    runs = [_of(nothing, str(place.tracking_id), place) for place in places]
+    return Scene("picture", nothing.job.study_instance_uid, images, _written(folder, runs))
+
+
+def source_of(path: Path) -> SopRef:
+    """How a result refers to the image in this file."""
+    image = dcmread(path, stop_before_pixels=True)
+    return SopRef(str(image.SOPClassUID), str(image.SOPInstanceUID))
+
+
+def _of(run: Run, model: str, *findings: Finding) -> Run:
+    """The run of another model on the same images, which finds these places and no segments."""
+    algorithm = replace(MODEL.algorithm, name=model)
+    result = InferenceResult(Outcome.POSITIVE, findings)
+    return replace(run, model=replace(MODEL, id=model, segments=(), algorithm=algorithm), result=result)
+
+
+def _written(folder: Path, runs: Iterable[Run]) -> list[Path]:
     writer = DicomResultWriter(MAKER, zone=UTC, pictures=source_picture)
-    objects = []
-    for number, written in enumerate(one for run in (segments, located) for one in writer.write(run)):
+    paths = []
+    for number, written in enumerate(one for run in runs for one in writer.write(run)):
         path = folder / f"{number}-{written.modality}.dcm"
         path.write_bytes(written.part10)
-        objects.append(path)
-    return Scene(name, segments.job.study_instance_uid, images, objects)
+        paths.append(path)
+    return paths
 
 
 def _images(folder: Path, name: str, cut: Cut) -> list[Path]:
@@ -130,17 +164,14 @@ def _images(folder: Path, name: str, cut: Cut) -> list[Path]:
             SamplesPerPixel=1, PhotometricInterpretation="MONOCHROME2", BitsAllocated=16, BitsStored=12, HighBit=11,
             PixelRepresentation=0, WindowCenter=500, WindowWidth=1000,
         )  # fmt: skip
-        down_and_across = np.indices((rows, columns))
-        points = (
-            position + down_and_across[0][..., None] * down * column + down_and_across[1][..., None] * across * row
-        )
-        image.PixelData = _patient(points).astype(np.uint16).tobytes()
+        r, c = np.indices((rows, columns))[..., None]
+        image.PixelData = _patient(position + r * down * column + c * across * row).astype(np.uint16).tobytes()
         files.append(image)
     return save(files, folder)
 
 
 def _patient(points: Array) -> Array:
-    """Stored values at points (..., 3) of the patient: a grey ellipsoid, brighter to the left, with two bright bodies."""
+    """Stored values at points (..., 3) of the patient: grey, brighter to the left, with two bright bodies."""
     body = ((points / (46.0, 40.0, 34.0)) ** 2).sum(-1) < 1
     values = np.where(body, 220 + points[..., 0], 20)
     for centre, axes, value in BODIES:
@@ -148,37 +179,27 @@ def _patient(points: Array) -> Array:
     return np.asarray(values)
 
 
-def _places(volume: Volume, label_map: npt.NDArray[np.uint8]) -> InferenceResult:
-    """On the slice with most of the ellipsoid: its box as a region and its longest row as a line; the ball's centre."""
-    ellipsoid = label_map == 1
-    k = int(ellipsoid.sum((1, 2)).argmax())
-    rows, columns = np.nonzero(ellipsoid[k])
-    top, bottom, left, right = (float(value) for value in (rows.min(), rows.max(), columns.min(), columns.max()))
+def _places(volume: Volume, label_map: npt.NDArray[np.uint8]) -> tuple[Finding, ...]:
+    """On the slice with most of the ellipsoid its box and longest row; on that with most of the ball its middle."""
+    k, (top, bottom, left, right) = _widest(label_map == 1)
+    ball_k, (ball_top, ball_bottom, ball_left, ball_right) = _widest(label_map == 2)
     middle = (top + bottom) / 2
-    on_slice = label_map[k] == 2
-    centre = np.argwhere(on_slice).mean(0) if on_slice.any() else np.array([middle, (left + right) / 2])
-    across_mm, down_mm = volume.grid.affine[:3, 2], volume.grid.affine[:3, 1]
-    width, height = (float(np.linalg.norm(step)) for step in (across_mm * (right - left), down_mm * (bottom - top)))
-    box = ((k, top, left), (k, top, right), (k, bottom, right), (k, bottom, left))
-    return InferenceResult(
-        Outcome.POSITIVE,
-        (
-            _located(GraphicType.POLYGON, box, Measurement(AREA, round(width * height, 1), MM2), "box"),
-            _located(
-                GraphicType.POLYLINE,
-                ((k, middle, left), (k, middle, right)),
-                Measurement(LENGTH, round(width, 1), MILLIMETRE),
-                "line",
-            ),
-            _located(GraphicType.POINT, ((k, float(centre[0]), float(centre[1])),), None, "point"),
-        ),
+    width, height = (
+        float(np.linalg.norm(volume.grid.affine[:3, axis] * extent))
+        for axis, extent in ((2, right - left), (1, bottom - top))
+    )
+    box = Location(GraphicType.POLYGON, ((k, top, left), (k, top, right), (k, bottom, right), (k, bottom, left)))
+    line = Location(GraphicType.POLYLINE, ((k, middle, left), (k, middle, right)))
+    point = Location(GraphicType.POINT, ((ball_k, (ball_top + ball_bottom) / 2, (ball_left + ball_right) / 2),))
+    return (
+        Finding(NODULE, (Measurement(AREA, round(width * height, 1), MM2),), location=box, tracking_id="box"),
+        Finding(NODULE, (Measurement(LENGTH, round(width, 1), MILLIMETRE),), location=line, tracking_id="line"),
+        Finding(NODULE, location=point, tracking_id="point"),
     )
 
 
-def _located(
-    kind: GraphicType, points: tuple[tuple[float, ...], ...], measurement: Measurement | None, name: str
-) -> Finding:
-    concept: CodedConcept = NODULE
-    return Finding(
-        concept, () if measurement is None else (measurement,), location=Location(kind, points), tracking_id=name
-    )
+def _widest(body: npt.NDArray[np.bool_]) -> tuple[int, tuple[float, float, float, float]]:
+    """The slice with most of it, and there its first and last row, and first and last column."""
+    k = int(body.sum((1, 2)).argmax())
+    rows, columns = np.nonzero(body[k])
+    return k, (float(rows.min()), float(rows.max()), float(columns.min()), float(columns.max()))

@@ -52,7 +52,7 @@ CONFIGURATION = {
 
 
 def fetched(cache: Path) -> Path:
-    """The folder ``dist`` of the viewer under ``cache``; npm brings it there the first time, from where npm is set to."""
+    """The folder ``dist`` of the viewer under ``cache``; npm brings it there the first time."""
     dist = cache / "package" / "dist"
     if not (dist / "index.html").is_file():
         cache.mkdir(parents=True, exist_ok=True)
