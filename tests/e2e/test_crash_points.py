@@ -146,8 +146,8 @@ def costs_nothing(crashing: Crashing, point: Point) -> None:
         for pid in [pid for pid, part in crashing.site.processes().items() if part == "receiver"]:
             os.kill(pid, signal.SIGKILL)
     crashing.modality.send_one()
-    wait_for(lambda: not token.exists(), f"a process reaches {point.name}", timeout_s=60)
-    wait_for(lambda: not unfinished(crashing.records, crashing.ledger), "everything is final", timeout_s=90)
+    wait_for(lambda: not token.exists(), f"a process reaches {point.name}", timeout_s=120)
+    wait_for(lambda: not unfinished(crashing.records, crashing.ledger), "everything is final", timeout_s=120)
     found = reckon(crashing.records, crashing.site, crashing.orthanc, crashing.ledger)
     # What a dead process left in its incoming folder is swept by the next that needs one.
     found.leftovers.clear()
