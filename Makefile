@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 # Tests that start no node run on every core; those with whole nodes and real peers one after the other.
-BESIDE_EACH_OTHER := tests/unit tests/contract tests/conformance tests/fuzz
 ALONE := tests/integration tests/e2e
+BESIDE_EACH_OTHER := tests $(ALONE:%=--ignore=%)
 
 INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test

@@ -104,8 +104,8 @@ def write_scene(folder: Path, name: str, cut: Cut) -> Scene:
 
 def write_picture(folder: Path) -> Scene:
     """A radiograph, which has no patient coordinates, with a bright rectangle and reports of its outline and middle."""
-    pixels = np.full((200, 160), 60, np.uint16)
-    pixels[40:90, 30:110] = 230
+    pixels = np.full((200, 160), 15000, np.uint16)
+    pixels[40:90, 30:110] = 57000
     images = pictures.save(folder / "images", [pictures.dx(pixels, study="picture")])
     ref = source_of(images[0])
     corners = ((40.0, 30.0), (40.0, 109.0), (89.0, 109.0), (89.0, 30.0))
