@@ -56,6 +56,7 @@ def count_sources(config: Config) -> list[CountSource]:
                 ),
             ),
             source.calling,
+            source.granted_s,
         )
         for source in config.sources
     ]

@@ -132,6 +132,7 @@ class Source(Section):
     port: PeerPort
     calling: tuple[Pattern, ...] = ("*",)  # asked about what these calling AE titles send
     timeout_s: Seconds = 10.0
+    granted_s: Seconds = 0.25  # what is complete without its answer waits this long for it
 
 
 class RetentionSection(Section):

@@ -22,8 +22,8 @@ from node.ports import Clock, InstanceCounts
 
 log = structlog.get_logger()
 
-# Whoever could decide without a source grants it this long to say that there is more.
-GRANTED = timedelta(seconds=0.25)
+# Whoever could decide without a source grants it this long to say that there is more, unless the site says otherwise.
+GRANTED_S = 0.25
 # After an answer that proves nothing, and after a failure: doubled each time.
 AGAIN_S, AGAIN_CAP_S = 0.5, 8.0
 FAILED_S, FAILED_CAP_S = 2.0, 300.0
@@ -31,10 +31,14 @@ FAILED_S, FAILED_CAP_S = 2.0, 300.0
 
 @dataclass(frozen=True, slots=True)
 class CountSource:
-    """A source and the calling AE titles (patterns) whose images it knows."""
+    """A source and the calling AE titles (patterns) whose images it knows.
+
+    ``granted_s``: how long it may contradict what would be complete without it.
+    """
 
     counts: InstanceCounts
     calling: tuple[str, ...] = ("*",)
+    granted_s: float = GRANTED_S
 
     def knows(self, calling_ae: str) -> bool:
         return any(fnmatch.fnmatchcase(calling_ae, pattern) for pattern in self.calling)
@@ -89,7 +93,7 @@ class Inquiry:
     def __init__(
         self, sources: Sequence[CountSource], clock: Clock, answered: Callable[[], object] = lambda: None
     ) -> None:
-        self._sources = [(source, _AskedSource(source.counts, clock, answered)) for source in sources]
+        self._sources = [(source, _AskedSource(source, clock, answered)) for source in sources]
 
     def about(self, series: OpenSeries) -> Known:
         """What is known of this state of the series now; what is not known is asked for."""
@@ -105,8 +109,9 @@ class Inquiry:
 class _AskedSource:
     """One source, its thread and its questions."""
 
-    def __init__(self, counts: InstanceCounts, clock: Clock, answered: Callable[[], object]) -> None:
-        self._counts = counts
+    def __init__(self, source: CountSource, clock: Clock, answered: Callable[[], object]) -> None:
+        self._counts = source.counts
+        self._granted = timedelta(seconds=source.granted_s)
         self._clock = clock
         self._answered = answered
         self._lock = threading.Lock()
@@ -124,7 +129,7 @@ class _AskedSource:
             if question is None or not is_about(question, series):
                 question = None
             elif question.answered_at is None:
-                return Known(question.answers, asking=now < question.asked_at + GRANTED)
+                return Known(question.answers, asking=now < question.asked_at + self._granted)
             if self._alone_until is not None and now < self._alone_until:
                 return Known(question.answers if question else self._last_failures)
             if question is None:

@@ -34,6 +34,7 @@ host = "127.0.0.1"
 port = {port}
 timeout_s = 2.0
 """
+PATIENT = SOURCE.replace("timeout_s = 2.0", "timeout_s = 20.0\ngranted_s = 20.0")
 HOUR = {"AINODE_RECEIVE__QUIET_PERIOD_S": "3600", "AINODE_RECEIVE__OPEN_ASSOCIATION_QUIET_S": "3600"}
 
 
@@ -157,7 +158,7 @@ def test_an_archive_that_counts_more_leaves_it_to_silence(
 ) -> None:
     for name in dicom_files(images):
         archive.post("/instances", Path(name).read_bytes())
-    site = node(SOURCE.format(port=archive.dicom_port), AINODE_RECEIVE__QUIET_PERIOD_S="12")
+    site = node(PATIENT.format(port=archive.dicom_port), AINODE_RECEIVE__QUIET_PERIOD_S="12")
     storescu(site, some(images, "most", range(1, 40)))
     done = closed(site, study_of(images))
     assert done["reason"] == CloseReason.ASSOCIATION_RELEASED.value

@@ -14,7 +14,7 @@ from node.ports import InstanceCounts
 from node.route.inquiry import (
     AGAIN_CAP_S,
     FAILED_CAP_S,
-    GRANTED,
+    GRANTED_S,
     CountSource,
     Inquiry,
     Known,
@@ -76,7 +76,7 @@ def test_only_a_little_time_is_granted_to_a_source_that_does_not_answer(source: 
     asked = Asked(source)
     source.held.clear()
     asked.inquiry.about(SERIES)
-    asked.clock.step(GRANTED.total_seconds())
+    asked.clock.step(GRANTED_S)
     assert asked.inquiry.about(SERIES) == Known((), asking=False)
     source.held.set()
 
