@@ -14,6 +14,7 @@ from pydicom.uid import UID, SegmentationStorage
 from node.domain.identity import derive_uid
 from node.domain.rendition import Rendition
 from node.domain.result import DocumentRef, Finding, Outcome, Segment, SegmentationType
+from node.domain.study import StoredInstance
 from node.ports import Run
 from node.results.model_output import described_segments
 from node.results.predecessors import predecessors_of
@@ -64,11 +65,13 @@ class ResultContext:
     zone: tzinfo | None
     rendition: Rendition | None = None
     has_segmentation: bool = field(init=False)
+    _input_digest: str = field(init=False)
 
     def __post_init__(self) -> None:
         segmentation = self.run.result.segmentation
-        # Asked again and again, of an array of a hundred million voxels.
+        # Asked again and again: the one of an array of a hundred million voxels, the other for every UID.
         object.__setattr__(self, "has_segmentation", segmentation is not None and bool(segmentation.label_map.any()))
+        object.__setattr__(self, "_input_digest", _digest_of(self.run.sources))
 
     # ------------------------------------------------------------ identity
 
@@ -95,13 +98,9 @@ class ResultContext:
         model, result = self.run.model, self.run.result
         error = [result.reason.code] if result.outcome is Outcome.FAILED and result.reason else []
         return derive_uid(
-            "result", model.id, model.version, model.algorithm.weights_sha256, self._input_digest(),
+            "result", model.id, model.version, model.algorithm.weights_sha256, self._input_digest,
             str(self.run.job.revision), result.outcome, kind, *error, *([f"turn {turn}"] if turn else []),
         )  # fmt: skip
-
-    def _input_digest(self) -> str:
-        lines = sorted(f"{source.instance.sop_instance_uid} {source.sha256}" for source in self.run.sources)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def series_uid(self, modality: str) -> str:
         return self.uid(f"series {modality}")
@@ -264,6 +263,11 @@ class ResultContext:
         offset = offset_of(str(self.first.get("TimezoneOffsetFromUTC") or ""))
         last = max(source.received_at for source in self.run.sources)
         return last.astimezone(offset or self.zone)
+
+
+def _digest_of(sources: Sequence[StoredInstance]) -> str:
+    lines = sorted(f"{source.instance.sop_instance_uid} {source.sha256}" for source in sources)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def series_description(name: str, version: str, outcome: Outcome) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from node.domain.location import slice_of
-from node.domain.result import Finding, GraphicType, HeatMap, Location
+from node.domain.result import Finding, GraphicType, HeatMap, Location, Segment
 from node.domain.study import SopRef
 from node.results.context import MOST_PICTURES, ResultContext
 from node.results.legend import details_of, plain
@@ -85,7 +85,8 @@ def plates_of(run: ResultContext) -> tuple[Plate, ...]:
     images = _images(run)
     chosen = set(_chosen(run, images)) or {images[len(images) // 2 if run.run.grid is not None else 0]}
     shown = [index for index, image in enumerate(images) if image in chosen]
-    return tuple(_plate(run, images, index) for index in shown[:MOST_PICTURES])
+    present = _present(run)
+    return tuple(_plate(run, images, index, present) for index in shown[:MOST_PICTURES])
 
 
 def _images(run: ResultContext) -> Sequence[SopRef]:
@@ -135,23 +136,29 @@ def _image_of(run: ResultContext, finding: Finding, images: Sequence[SopRef]) ->
     return images[round(float(np.mean([point[0] for point in finding.location.points])))] if k is None else images[k]
 
 
-def _plate(run: ResultContext, images: Sequence[SopRef], index: int) -> Plate:
+def _present(run: ResultContext) -> tuple[Segment, ...]:
+    """The segments with a voxel anywhere."""
+    segmentation = run.run.result.segmentation
+    if segmentation is None:
+        return ()
+    voxels = np.bincount(segmentation.label_map.ravel(), minlength=len(run.segments) + 1)
+    return tuple(segment for segment in run.segments if voxels[segment.number])
+
+
+def _plate(run: ResultContext, images: Sequence[SopRef], index: int, present: Sequence[Segment]) -> Plate:
     image, kind = images[index], "slice" if run.run.grid is not None else "image"
-    entries = [*_segments(run, index), *_findings(run, images, index)]
+    entries = [*_segments(run, index, present), *_findings(run, images, index)]
     heat_map = next((one for one in run.run.result.heat_maps if one.image == image), None)
     # What this image shows comes first.
     entries.sort(key=lambda entry: not entry.shapes)
     return Plate(image, f"{kind} {index + 1} of {len(images)}", tuple(entries), heat_map)
 
 
-def _segments(run: ResultContext, index: int) -> Iterator[Entry]:
+def _segments(run: ResultContext, index: int, present: Sequence[Segment]) -> Iterator[Entry]:
     segmentation = run.run.result.segmentation
     if segmentation is None:
         return
-    present = np.bincount(segmentation.label_map.ravel(), minlength=len(run.segments) + 1) > 0
-    for segment in run.segments:
-        if not present[segment.number]:
-            continue
+    for segment in present:
         said = [finding for finding in run.run.result.findings if finding.segment == segment.number]
         yield Entry(
             label=plain(segment.label),
