@@ -75,24 +75,36 @@ class Listener:
     ``apply`` makes the report durable; only then is it answered with Success, so that a crash in between leaves the
     destination knowing that we do not know. Without ``apply`` the report is answered as soon as it is understood: a
     crash then costs its expiry and one more request.
+
+    pynetdicom 3.0 serves an N-EVENT-REPORT in a thread of its own, which releasing the association does not wait for:
+    the answer would come after the A-RELEASE-RQ, and the destination would never have it. So ``wait`` ends only when
+    the answer has left.
     """
 
     def __init__(self, transaction_uid: str, apply: Callable[[CommitmentReport], object] | None) -> None:
-        self.handler = (evt.EVT_N_EVENT_REPORT, self._on_report)
+        self.handlers = [(evt.EVT_N_EVENT_REPORT, self._on_report), (evt.EVT_DATA_SENT, self._on_sent)]
         self._transaction_uid = transaction_uid
         self._apply = apply
         self._report: CommitmentReport | None = None
-        self._arrived = threading.Event()
+        self._in_hand = False
+        self._answered = threading.Event()
 
     def wait(self, association: Association, wait_s: float) -> CommitmentReport | None:
         """The report, if it comes within ``wait_s`` seconds and before the association ends."""
         deadline = time.monotonic() + wait_s
-        while time.monotonic() < deadline and association.is_established:
-            if self._arrived.wait(0.05):
+        while association.is_established and (self._in_hand or time.monotonic() < deadline):
+            if self._answered.wait(0.05):
                 break
         return self._report
 
+    def _on_sent(self, _: Any) -> None:
+        """Nothing else is sent while a report is in hand: this was its answer."""
+        self._in_hand = False
+        if self._report is not None:
+            self._answered.set()
+
     def _on_report(self, event: Any) -> tuple[int, None]:
+        self._in_hand = True
         try:
             return self._take(event), None
         except ReceiveError as error:
@@ -110,7 +122,6 @@ class Listener:
             self._apply(report)
         if report.transaction_uid == self._transaction_uid:
             self._report = report
-            self._arrived.set()
         return SUCCESS
 
 

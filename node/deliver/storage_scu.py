@@ -93,7 +93,7 @@ class DimseDestination:
         """
         listener = commitment.Listener(transaction_uid, self._apply_report)
         contexts = proposals([Syntax(StorageCommitmentPushModel, ImplicitVRLittleEndian)])
-        with opened(self._peer, contexts, [listener.handler]) as association:
+        with opened(self._peer, contexts, listener.handlers) as association:
             if not accepted(association):
                 raise SopClassRefused("the destination does not offer storage commitment")
             return commitment.request(association, transaction_uid, refs, listener, self._commitment_wait_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from node.deliver.association import Peer
 from node.deliver.part10 import split
 from node.deliver.storage_scu import DimseDestination
 from node.demo.send import send
-from node.domain.delivery import DeliveryState
+from node.domain.delivery import CommitmentReport, DeliveryState
 from node.errors import AssociationRejected, DestinationUnreachable, SopClassRefused
 from tests.fakes.peer_pacs import FaultyPacs
 from tests.integration.delivering import Desk, report_receiver, storescp
@@ -226,6 +227,23 @@ def test_commitment_on_the_same_association(desk: Desk, pacs: FaultyPacs) -> Non
     desk.sender(desk.destination(pacs.port, commits=True)).run_once()
     assert desk.outbox.states() == [COMMITTED, COMMITTED]
     wait_for(lambda: all(held.committed for held in pacs.instances()), "the PACS did not see its report taken")
+
+
+def test_a_report_in_hand_is_answered_before_the_association_ends(
+    desk: Desk, pacs: FaultyPacs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made durable for longer than a report is waited for."""
+    apply = desk.outbox.apply_report
+
+    def slowly(report: CommitmentReport) -> object:
+        time.sleep(1.5)
+        return apply(report)
+
+    monkeypatch.setattr(desk.outbox, "apply_report", slowly)
+    desk.add(data_set(SEG, 1), "pacs")
+    desk.sender(desk.destination(pacs.port, commits=True)).run_once()
+    assert desk.outbox.states() == [COMMITTED]
+    wait_for(lambda: pacs.instances()[0].committed, "the PACS did not see its report taken")
 
 
 def test_commitment_on_a_new_association(desk: Desk, pacs: FaultyPacs) -> None:

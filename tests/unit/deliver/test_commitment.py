@@ -96,7 +96,7 @@ def event(report: Dataset, event_type: int = ALL_COMMITTED) -> Any:
 def test_a_report_is_acknowledged_after_it_was_applied() -> None:
     order: list[object] = []
     listener = Listener("1.2.3", order.append)
-    status, _ = listener.handler[1](event(information(committed=[reference("1.1")])))
+    status, _ = listener.handlers[0][1](event(information(committed=[reference("1.1")])))
     order.append(status)
     assert order == [CommitmentReport("1.2.3", ("1.1",), {}), 0x0000]
 
@@ -106,7 +106,7 @@ def test_a_report_that_cannot_be_applied_is_not_acknowledged() -> None:
         raise OSError("disk full")
 
     listener = Listener("1.2.3", broken)
-    assert listener.handler[1](event(information(committed=[reference("1.1")])))[0] == 0x0110
+    assert listener.handlers[0][1](event(information(committed=[reference("1.1")])))[0] == 0x0110
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_a_report_that_cannot_be_applied_is_not_acknowledged() -> None:
 def test_what_is_not_understood_is_not_acknowledged(report: Dataset, event_type: int, status: int) -> None:
     applied: list[CommitmentReport] = []
     listener = Listener("1.2.3", applied.append)
-    assert listener.handler[1](event(report, event_type))[0] == status
+    assert listener.handlers[0][1](event(report, event_type))[0] == status
     assert applied == []
 
 
 def test_a_report_of_another_request_is_applied_but_is_no_answer_to_this_one() -> None:
     applied: list[CommitmentReport] = []
     listener = Listener("1.2.3", applied.append)
-    assert listener.handler[1](event(information(transaction_uid="1.2.9")))[0] == 0x0000
+    assert listener.handlers[0][1](event(information(transaction_uid="1.2.9")))[0] == 0x0000
     assert [report.transaction_uid for report in applied] == ["1.2.9"]
     assert listener.wait(SimpleNamespace(is_established=False), 0.0) is None  # type: ignore[arg-type]
