@@ -6,18 +6,18 @@ import torch
 from torch import Tensor, nn
 
 from models.breast_us.input import network_input
+from models.breast_us.network import in_place, network
 from models.kit.classification import calibrated
-from models.kit.ensemble import Ensemble
 from models.kit.explain.input_map import input_map
-from models.kit.networks.residual import ResidualClassifier
 from models.kit.preprocess.whole_picture import Float, resized
 from node.domain.result import CodedConcept, Finding, InferenceResult, Outcome
 from node.domain.study import Picture
 
-MEMBERS = 3
+__all__ = ["heat_map", "network", "postprocess", "preprocess"]
+
 # Both from validation data (MODEL_CARD.md, "Results").
-TEMPERATURE = 1.0917
-THRESHOLD = 0.108240
+TEMPERATURE = 0.9345
+THRESHOLD = 0.119900
 
 NORMAL, BENIGN, MALIGNANT = range(3)
 # PS3.16 CID 6063 and CID 6054.
@@ -27,16 +27,6 @@ CONCEPTS = {
     NORMAL: CodedConcept("290084006", "SCT", "Breast normal"),
 }
 BREAST = CodedConcept("76752008", "SCT", "Breast")
-
-
-def member() -> ResidualClassifier:
-    """One network: (N, 1, 128, 128) to logits (N, 3) of normal, benign, malignant."""
-    return ResidualClassifier(channels=1, classes=3, width=24, blocks=(1, 1, 1, 1), dropout=0.4)
-
-
-def network() -> nn.Module:
-    """All of them, each looking at the picture and its mirror image: (N, 1, 128, 128) to log-probabilities (N, 3)."""
-    return Ensemble([member() for _ in range(MEMBERS)], ("identity", "flip_columns"))
 
 
 def preprocess(picture: Picture) -> Tensor:
@@ -70,4 +60,4 @@ def postprocess(outputs: Tensor, picture: Picture) -> InferenceResult:
 
 def heat_map(network: nn.Module, inputs: Tensor, outputs: Tensor, picture: Picture) -> Float:
     """Where the evidence for a malignant lesion lies: float32 in 0..1 on the grid of ``picture``."""
-    return resized(input_map(network, inputs, MALIGNANT), *picture.shape).clip(0.0, 1.0)
+    return resized(input_map(in_place(network), inputs, MALIGNANT), *picture.shape).clip(0.0, 1.0)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.breast_us.input import network_input
-from models.breast_us.model import member, network
+from models.breast_us.network import in_place, member, network
 from models.kit.cases import Case, Listing
 from models.kit.data.listing import class_folders
 from models.kit.data.pictures import read_grey
@@ -54,4 +54,4 @@ MEMBER = Task(
 )
 
 # What is evaluated and shipped: the members together.
-TASK = replace(MEMBER, network=network)
+TASK = replace(MEMBER, network=network, explained=in_place)

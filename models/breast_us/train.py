@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from models.breast_us.model import MEMBERS, member, network
+from models.breast_us.network import MEMBERS, member, network
 from models.breast_us.task import MEMBER
 from models.kit.ensemble import ensemble_of
 from models.kit.training.loop import device_of, parser, train

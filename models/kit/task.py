@@ -34,6 +34,7 @@ class Settings:
         ema: decay of the averaged weights, which are the ones that are kept; 0 keeps the last.
         class_weights: of the loss, one for each class; empty means equal.
         label_smoothing: of cross-entropy, 0..1.
+        dice_over: of a segmentation's loss, what its Dice is counted over: the ``batch``, or each ``image``.
         dropout: of every dropout layer of the network, whatever it was built with.
         storage: of the weights that are kept; ``bf16`` halves the file.
     """
@@ -49,6 +50,7 @@ class Settings:
     precision: Literal["fp32", "bf16"] = "fp32"
     class_weights: tuple[float, ...] = ()
     label_smoothing: float = 0.0
+    dice_over: Literal["batch", "image"] = "batch"
     seed: int = 0
     storage: Literal["fp32", "bf16"] = "bf16"
 

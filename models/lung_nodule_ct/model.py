@@ -35,7 +35,7 @@ __all__ = ["network", "postprocess", "preprocess"]
 
 # Outlines at ``PROBABILITY``; a candidate must reach ``LEAST_SURE`` somewhere (MODEL_CARD.md, "Operating point").
 PROBABILITY = 0.5
-LEAST_SURE = 0.6
+LEAST_SURE = 0.7
 LEAST_SLICES = 2
 DIAMETER_MM = (3.0, 40.0)
 LARGEST_COUNT = 20

@@ -18,7 +18,7 @@ from models.kit.cases import Case, Listing, Problem
 from models.kit.data.pictures import read_grey
 from models.kit.task import Array, Kinds, Settings, Task
 from models.lung_nodule_ct import crops
-from models.lung_nodule_ct.network import NoduleUNet, network, single_look
+from models.lung_nodule_ct.network import NoduleUNet, SingleLook, network, single_look
 from models.lung_nodule_ct.rated import INDETERMINATE, malignancy_figures
 
 FOLDER = "lung-nodule-lidc-128"
@@ -67,7 +67,7 @@ def mask(case: Case) -> npt.NDArray[np.uint8]:
     return np.asarray(crops.window(read_grey(case.mask) >= CONSENSUS, case.id), dtype=np.uint8)
 
 
-# What is trained: every picture as it is, once.
+# What is trained first: every picture as it is, once.
 TRAINED = Task(
     id="lung_nodule_ct",
     dataset=(FOLDER,),
@@ -95,6 +95,9 @@ TRAINED = Task(
     settings=Settings(epochs=36, batch=8, learning_rate=2e-3, weight_decay=1e-2, dropout=0.1, ema=0.99),
     parts=(0.7, 0.12, 0.18),
 )
+
+# The other member: on enlarged pictures, and a small nodule weighs as much as a large one.
+ENLARGED = replace(TRAINED, network=SingleLook, settings=replace(TRAINED.settings, seed=1, dice_over="image"))
 
 
 def rated_kind(case: Case) -> int | None:

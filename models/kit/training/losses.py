@@ -23,16 +23,16 @@ def cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor | None, smoothi
     return total / truth.numel()
 
 
-def soft_dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """1 - soft Dice over the whole batch, the mean over the classes but background.
+def soft_dice_loss(logits: Tensor, truth: Tensor, by_image: bool = False) -> Tensor:
+    """1 - soft Dice, the mean over the classes but background.
 
-    Milletari et al., "V-Net", 3DV 2016; over the batch and not by image, so that an image without a structure does
-    not count as a failure.
+    Milletari et al., "V-Net", 3DV 2016. Over the whole batch, so that an image without a structure does not count as a
+    failure; with ``by_image`` the mean over the images, so that a small structure weighs as much as a large one.
     """
     classes = logits.shape[1]
     probabilities = torch.softmax(logits, dim=1)[:, 1:]
     target = functional.one_hot(truth, classes).movedim(-1, 1)[:, 1:].to(probabilities.dtype)
-    axes = [axis for axis in range(logits.ndim) if axis != 1]
+    axes = [axis for axis in range(logits.ndim) if axis != 1 and not (by_image and axis == 0)]
     overlap = 2 * (probabilities * target).sum(axes)
     return 1 - ((overlap + 1) / (probabilities.sum(axes) + target.sum(axes) + 1)).mean()
 
@@ -49,6 +49,8 @@ def loss_of(task: Task, settings: Settings, device: torch.device) -> Loss:
 
     def loss(logits: Tensor, truth: Tensor) -> Tensor:
         value = cross_entropy(logits, truth, weights, settings.label_smoothing)
-        return value + soft_dice_loss(logits, truth) if task.kind == "segmentation" else value
+        if task.kind == "segmentation":
+            value = value + soft_dice_loss(logits, truth, settings.dice_over == "image")
+        return value
 
     return loss

@@ -16,10 +16,10 @@ from models.breast_us.model import (
     TEMPERATURE,
     THRESHOLD,
     heat_map,
-    network,
     postprocess,
     preprocess,
 )
+from models.breast_us.network import MEMBERS, PLACES, VIEWS, in_place, moved, network
 from models.breast_us.task import MEMBER, TASK
 from models.kit.cases import Case
 from models.kit.ensemble import Ensemble
@@ -125,4 +125,31 @@ def test_the_heat_map_marks_what_moves_the_answer() -> None:
     torch.manual_seed(0)
     fresh, inputs = network().eval(), preprocess(picture())
     marked = resized(heat_map(fresh, inputs, said(0.1, 0.1, 0.8), picture()), SIDE, SIDE)
-    assert fall(fresh, inputs, MALIGNANT, marked) > 2 * fall_by_chance(fresh, inputs, MALIGNANT)
+    explained = in_place(fresh)
+    assert fall(explained, inputs, MALIGNANT, marked) > 2 * fall_by_chance(explained, inputs, MALIGNANT)
+
+
+def test_a_picture_is_looked_at_in_several_places() -> None:
+    torch.manual_seed(0)
+    shipped, inputs = network().eval(), torch.rand(2, 1, 32, 32)
+    with torch.inference_mode():
+        vote = shipped.vote(inputs)
+        assert vote.each.shape == (MEMBERS * len(VIEWS) * len(PLACES), 2, 3)
+        by_place = [in_place(shipped)(moved(inputs, *place)).exp() for place in PLACES]
+        assert torch.allclose(shipped(inputs).exp(), torch.stack(by_place).mean(dim=0), atol=1e-6)
+        assert not torch.allclose(by_place[0], by_place[1], atol=1e-6)
+        assert torch.allclose(shipped(inputs[1:]), shipped(inputs)[1:], atol=1e-5)
+
+
+def test_where_a_moved_picture_ends_its_border_goes_on() -> None:
+    x = torch.arange(16.0 * 16).reshape(1, 1, 16, 16)
+    down = moved(x, 12, -12)
+    assert torch.equal(down[..., 12:, :4], x[..., :4, 12:])
+    assert torch.equal(down[..., 0, :4], x[..., 0, 12:])
+    assert torch.equal(down[..., 15, 15], x[..., 3, 15])
+    assert torch.equal(moved(x, 0, 0), x)
+
+
+def test_maps_explain_an_ensemble() -> None:
+    with pytest.raises(TypeError, match="ensemble"):
+        in_place(torch.nn.Identity())

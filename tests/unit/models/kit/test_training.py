@@ -20,7 +20,7 @@ from models.kit.task import Array, Settings, Task
 from models.kit.training import epoch, loop
 from models.kit.training.epoch import learning_rate_factor
 from models.kit.training.loop import finished, kept_epoch, limited, main, train
-from models.kit.training.losses import cross_entropy, soft_dice_loss
+from models.kit.training.losses import cross_entropy, loss_of, soft_dice_loss
 from models.kit.training.samples import read_samples
 from models.kit.training.scores import dice, mean_dice, roc_auc
 from models.kit.training.state import Epoch, new_state, set_dropout, update_average
@@ -324,6 +324,18 @@ def test_losses_by_hand() -> None:
     sure[0, 1] = 100 * (2 * mask[0] - 1)
     assert float(soft_dice_loss(sure, mask)) == pytest.approx(0, abs=1e-5)
     assert float(soft_dice_loss(-sure, mask)) == pytest.approx(1 - 1 / 5, abs=1e-5)
+    # Of two images the one is right and has 3 pixels, of the other's one nothing is found: each weighs as much.
+    large = torch.tensor([[[1, 1], [1, 0]]])
+    both, found = torch.cat((large, mask)), torch.cat((100.0 * (2 * large - 1), torch.full((1, 2, 2), -100.0)))
+    logits = torch.stack((torch.zeros_like(found), found), dim=1)
+    assert float(soft_dice_loss(logits, both)) == pytest.approx(1 - 7 / 8, abs=1e-5)
+    assert float(soft_dice_loss(logits, both, by_image=True)) == pytest.approx((0 + 1 - 1 / 2) / 2, abs=1e-5)
+    task, settings = shapes.SEGMENTATION, shapes.SEGMENTATION.settings
+    whole, each = (
+        float(loss_of(task, replace(settings, dice_over=over), torch.device("cpu"))(logits, both))
+        for over in ("batch", "image")
+    )
+    assert each - whole == pytest.approx(1 / 4 - 1 / 8, abs=1e-5)
 
 
 def test_scores_by_hand() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,16 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch.nn.functional import interpolate
 
+from models.kit.task import Task
 from models.kit.training.epoch import train_epoch
 from models.kit.training.loop import new_bench
 from models.kit.training.samples import read_samples
 from models.kit.training.state import new_state
 from models.lung_nodule_ct import crops, fit_malignancy, malignancy, scan
 from models.lung_nodule_ct.model import LARGEST_COUNT, candidates, found_lungs, network, postprocess, preprocess
-from models.lung_nodule_ct.network import CHUNK, OUTLINE, NoduleUNet
-from models.lung_nodule_ct.task import FOLDER, TASK, TRAINED
+from models.lung_nodule_ct.network import CHUNK, MEMBERS, OUTLINE, NoduleUNet, SecondLook
+from models.lung_nodule_ct.task import ENLARGED, FOLDER, TASK, TRAINED
+from models.lung_nodule_ct.train import train_members
 from node.domain.result import Outcome
 from node.domain.study import Grid, SopRef, Volume
 from node.errors import InvalidModelOutput, UnsupportedImage
@@ -177,31 +180,37 @@ def test_bad_input_is_refused() -> None:
 
 def test_a_second_look_only_where_something_is_suspected() -> None:
     torch.manual_seed(0)
-    plain, shipped = NoduleUNet().eval(), network().eval()
+    plain, shipped = [NoduleUNet().eval() for _ in range(MEMBERS)], network().eval()
     pictures = torch.randn((2, 1, 40, 40))
     enlarged = interpolate(pictures, (48, 48), mode="bicubic", align_corners=False)
 
-    def told(x: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(plain(x), dim=1)[:, 1:]
+    def told(member: int, x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(plain[member](x), dim=1)[:, 1:]
 
     def odds(x: torch.Tensor) -> torch.Tensor:
         return torch.logit(interpolate(x, (40, 40), mode="bilinear", align_corners=False, antialias=True), 1e-6)
 
+    def given_to_shipped() -> None:
+        for member, one in zip(shipped.members, plain, strict=True):
+            member.load_state_dict(one.state_dict())
+
     with torch.inference_mode():
-        shipped.load_state_dict(plain.state_dict())
+        given_to_shipped()
         # What a fresh network says is near 0.5 everywhere.
-        views = [torch.rot90(told(torch.rot90(enlarged, turn, (2, 3))), -turn, (2, 3)) for turn in range(4)]
-        views += [told(enlarged.flip(axis)).flip(axis) for axis in (2, 3)]
+        first = told(0, enlarged)
+        views = [first, told(0, enlarged.flip(3)).flip(3), told(0, enlarged.flip((2, 3))).flip((2, 3))]
+        views += [told(1, enlarged.flip(2)).flip(2)]
+        views += [torch.rot90(told(1, torch.rot90(enlarged, turn, (2, 3))), -turn, (2, 3)) for turn in (1, 3)]
         mean = odds(torch.stack(views).mean(dim=0))
         found = shipped(pictures).diff(dim=1)
         level = math.log((1 - OUTLINE) / OUTLINE)
         assert torch.allclose(found, mean + level, atol=1e-4)
-        assert not torch.allclose(odds(told(enlarged)), mean, atol=1e-3)
-        assert plain.head.bias is not None
+        assert not torch.allclose(odds(first), mean, atol=1e-3)
+        assert plain[0].head.bias is not None
         # Where nothing is suspected a single look counts.
-        plain.head.bias.copy_(torch.tensor([20.0, -20.0]))
-        shipped.load_state_dict(plain.state_dict())
-        assert torch.allclose(shipped(pictures).diff(dim=1), odds(told(enlarged)) + level, atol=1e-4)
+        plain[0].head.bias.copy_(torch.tensor([20.0, -20.0]))
+        given_to_shipped()
+        assert torch.allclose(shipped(pictures).diff(dim=1), odds(told(0, enlarged)) + level, atol=1e-4)
 
 
 def test_a_stack_of_patches_is_read_as_its_pictures() -> None:
@@ -222,15 +231,29 @@ def test_ratings_follow_what_they_were_fitted_to(tmp_path: Path) -> None:
     assert malignancy.slice_features(np.ones((128, 128), np.float32), np.ones((128, 128), bool)) is None
 
 
-def test_a_short_training_lowers_the_loss(tmp_path: Path) -> None:
-    samples, problems = read_samples(TRAINED, TRAINED.listing(data_folder(tmp_path)).cases)
+@pytest.mark.parametrize("task", [TRAINED, ENLARGED], ids=["as it is", "enlarged"])
+def test_a_short_training_lowers_the_loss(task: Task, tmp_path: Path) -> None:
+    samples, problems = read_samples(task, task.listing(data_folder(tmp_path)).cases)
     assert len(samples) == 8
     assert not problems
-    settings = type(TRAINED.settings)(epochs=2, batch=2, learning_rate=3e-3, dropout=0.0)
-    bench = new_bench(TRAINED, settings, torch.device("cpu"), samples, ())
-    state = new_state(TRAINED, settings, torch.device("cpu"))
+    settings = replace(task.settings, epochs=2, batch=2, learning_rate=3e-3, dropout=0.0)
+    bench = new_bench(task, settings, torch.device("cpu"), samples, ())
+    state = new_state(task, settings, torch.device("cpu"))
     losses = []
     for _ in range(2):
         losses.append(train_epoch(bench, state, lambda: None))
         state.history.append(None)  # type: ignore[arg-type]
     assert losses[1] < losses[0]
+
+
+def test_the_members_are_trained_apart_and_shipped_together(tmp_path: Path) -> None:
+    train_members(data_folder(tmp_path / "data"), tmp_path / "out", 1, torch.device("cpu"), limit=4, stop_after=1)
+    both = network()
+    both.load_state_dict(
+        {name: one.float() for name, one in load_file(tmp_path / "out" / "weights.safetensors").items()}
+    )
+    assert isinstance(both, SecondLook)
+    for number, member in enumerate(both.members):
+        alone = load_file(tmp_path / "out" / str(number) / "weights.safetensors")
+        assert all(torch.equal(alone[name].float(), value) for name, value in member.state_dict().items())
+    assert not torch.equal(both.members[0].head.weight, both.members[1].head.weight)
