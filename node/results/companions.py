@@ -40,7 +40,7 @@ def companions(run: ResultContext) -> Iterator[Companion]:
     for number in range(1, len(run.run.result.parametric_maps) + 1):
         yield Companion(ParametricMapStorage, run.series_uid("PM"), run.parametric_map_uid(number), is_image=True)
     for report in further:
-        yield Companion(Comprehensive3DSRStorage, run.series_uid("SR"), report.sop_instance_uid)
+        yield Companion(Comprehensive3DSRStorage, run.series_uid(report.series_kind), report.sop_instance_uid)
     if run.has_key_objects:
         yield Companion(KeyObjectSelectionDocumentStorage, run.series_uid("KO"), run.key_objects_uid)
 

@@ -24,9 +24,11 @@ LABEL_MAP_SEGMENTATION = UID("1.2.840.10008.5.1.4.1.1.66.7")  # PS3.4 B.5
 _OFFSET = re.compile(r"([+-])(\d\d)([0-5]\d)\Z")
 # Reports beside the main one, by the template of their measurement groups (PS3.16).
 FURTHER_REPORTS = {"1410": "instance SR, regions", "1501": "instance SR, images"}
-_MODALITY_RANK = {"SEG": 1, "SR": 2, "PM": 3, "KO": 6, "SC": 7, "PR": 8}
+# Series by what they hold; a further report has one of its own.
+_SERIES_RANK = {"SEG": 1, "SR": 2, "PM": 3, "KO": 6, "SC": 7, "PR": 8, "SR 1410": 9, "SR 1501": 10}
 # Of a set in another type than the declared one.
-_RANK_IN_A_SET = {"SEG": 4, "SR": 5}
+_RANK_IN_A_SET = {"SEG": 4, "SR": 5, "SR 1410": 11, "SR 1501": 12}
+_SERIES_FROM, _SERIES_EACH = 90_000, 20
 # What there is once in each type in which a SEG is written: the SEG, and the reports that refer to it.
 _OF_A_SET = ("series SEG", "series SR", "instance SEG", "instance SR", "dimension organization")
 # Images that are drawn, or annotated, for people.
@@ -71,7 +73,7 @@ class ResultContext:
         segmentation = self.run.result.segmentation
         # Asked again and again: the one of an array of a hundred million voxels, the other for every UID.
         object.__setattr__(self, "has_segmentation", segmentation is not None and bool(segmentation.label_map.any()))
-        object.__setattr__(self, "_input_digest", _digest_of(self.run.sources))
+        object.__setattr__(self, "_input_digest", _digest_of(self.run.sources, self.run.priors))
 
     # ------------------------------------------------------------ identity
 
@@ -102,8 +104,9 @@ class ResultContext:
             str(self.run.job.revision), result.outcome, kind, *error, *([f"turn {turn}"] if turn else []),
         )  # fmt: skip
 
-    def series_uid(self, modality: str) -> str:
-        return self.uid(f"series {modality}")
+    def series_uid(self, kind: str) -> str:
+        """Of the series of this modality; of a further report, ``SR`` and the template of its groups."""
+        return self.uid(f"series {kind}")
 
     def sop_instance_uid(self, modality: str) -> str:
         return self.report_uid(self.predecessors) if modality == "SR" else self.uid(f"instance {modality}")
@@ -183,11 +186,11 @@ class ResultContext:
         """Every UID that an object of this run may hold and that is not the source's; derived, for it or another."""
         return frozenset(
             {
-                *(self.series_uid(modality) for modality in _MODALITY_RANK),
+                *(self.series_uid(kind) for kind in _SERIES_RANK),
                 self.key_objects_uid,
                 *(self.parametric_map_uid(number + 1) for number in range(len(self.run.result.parametric_maps))),
                 *(self.picture_uid(kind, number) for kind in ("SC", "PR") for number in range(1, MOST_PICTURES + 1)),
-                *(self.sop_instance_uid(modality) for modality in _MODALITY_RANK),
+                *(self.sop_instance_uid(modality) for modality in ("SEG", "SR")),
                 *(self.segment_tracking_uid(segment.number) for segment in self.segments),
                 *(self.tracking_uid(index) for index in range(len(self.run.result.findings))),
                 self.dimension_organization_uid,
@@ -243,14 +246,14 @@ class ResultContext:
         algorithm = self.run.model.algorithm
         return series_description(algorithm.name, algorithm.version, self.run.result.outcome)
 
-    def series_number(self, modality: str) -> int:
+    def series_number(self, kind: str) -> int:
         """Behind the images of the study, in the order of their series, SEG before SR."""
         try:
             source = abs(int(self.first.get("SeriesNumber") or 0))
         except (TypeError, ValueError):
             source = 0
-        ranks = _MODALITY_RANK if self.rendition is None else _MODALITY_RANK | _RANK_IN_A_SET
-        return 90_000 + 10 * (source % 1000) + ranks[modality]
+        ranks = _SERIES_RANK if self.rendition is None else _SERIES_RANK | _RANK_IN_A_SET
+        return _SERIES_FROM + _SERIES_EACH * (source % 1000) + ranks[kind]
 
     @property
     def content_at(self) -> datetime:
@@ -265,8 +268,9 @@ class ResultContext:
         return last.astimezone(offset or self.zone)
 
 
-def _digest_of(sources: Sequence[StoredInstance]) -> str:
+def _digest_of(sources: Sequence[StoredInstance], priors: Sequence[StoredInstance]) -> str:
     lines = sorted(f"{source.instance.sop_instance_uid} {source.sha256}" for source in sources)
+    lines += sorted(f"prior {prior.instance.sop_instance_uid} {prior.sha256}" for prior in priors)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

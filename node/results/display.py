@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -13,11 +12,12 @@ from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
 from node.domain.study import ByteRange, Picture
+from node.domain.viewing import Window
 from node.results.source import read_tags
 
 Grey = npt.NDArray[np.uint8]
 
-_TAGS: Final = [Tag(keyword) for keyword in (
+DISPLAY_TAGS: Final = [Tag(keyword) for keyword in (
     "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsStored", "PixelRepresentation",
     "RescaleIntercept", "RescaleSlope", "RescaleType", "ModalityLUTSequence",
     "WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence",
@@ -30,14 +30,6 @@ DARKEST, BRIGHTEST = 0.5, 99.5
 LEAST_SPREAD = 96
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Window Center and Window Width (PS3.3 C.11.2.1.2), of values after the modality LUT."""
-
-    center: float
-    width: float
-
-
 # Hounsfield units, for a CT without a window.
 SOFT_TISSUE = Window(40.0, 400.0)
 
@@ -48,7 +40,7 @@ def display_header(location: ByteRange) -> Dataset:
     Raises:
         ObjectMissing: the image is gone.
     """
-    return read_tags(location, _TAGS)
+    return read_tags(location, DISPLAY_TAGS)
 
 
 def value(header: Dataset, frame: int | None, keyword: str, macro: str) -> Any:
@@ -78,13 +70,23 @@ def grey_levels(picture: Picture, header: Dataset) -> Grey:
     elif window is not None and header.get("PhotometricInterpretation") == "MONOCHROME1":
         window = _mirrored(window, header, picture.ref.frame)
     if window is not None:
-        shown = _through(picture.array, window.center - 0.5 - (window.width - 1) / 2, max(window.width - 1, 1.0))
+        shown = through_window(picture.array, window)
         darkest, brightest = np.percentile(shown, [DARKEST, BRIGHTEST])
         if brightest - darkest >= LEAST_SPREAD:
             return shown
-    finite = picture.array[np.isfinite(picture.array)]
-    low, high = (float(edge) for edge in np.percentile(finite, [DARKEST, BRIGHTEST])) if finite.size else (0.0, 0.0)
-    return _through(picture.array, low, max(high - low, 1e-6))
+    return between_percentiles(picture.array, DARKEST, BRIGHTEST)
+
+
+def through_window(array: npt.NDArray[np.float32], window: Window) -> Grey:
+    """The linear function of PS3.3 C.11.2.1.2.1, as 0..255."""
+    return _through(array, window.center - 0.5 - (window.width - 1) / 2, max(window.width - 1, 1.0))
+
+
+def between_percentiles(array: npt.NDArray[np.float32], darkest: float, brightest: float) -> Grey:
+    """0..255 for what lies between two percentiles of the finite values."""
+    finite = array[np.isfinite(array)]
+    low, high = (float(edge) for edge in np.percentile(finite, [darkest, brightest])) if finite.size else (0.0, 0.0)
+    return _through(array, low, max(high - low, 1e-6))
 
 
 def pixel_aspect(header: Dataset, frame: int | None = None) -> float:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pydicom.dataset import Dataset
 
 from node.domain.location import checked_location
-from node.domain.result import Finding
+from node.domain.result import CodedConcept, Finding
 from node.domain.texts import LONG_STRING, require_concept, require_text
 from node.errors import InvalidModelOutput
 from node.ports import Run
+from node.results.codes import require_known
 
 # Names in measurement groups: Finding, Finding Site, Presence of property, Finding category, Measurement Method.
 # A quality of that name would say something else.
@@ -36,9 +37,9 @@ def require_findings(run: Run, segment_numbers: set[int]) -> None:
 
 
 def _finding(finding: Finding, field: str, segment_numbers: set[int]) -> None:
-    require_concept(finding.concept, f"{field}.concept")
+    _concept(finding.concept, f"{field}.concept")
     if finding.site is not None:
-        require_concept(finding.site, f"{field}.site")
+        _concept(finding.site, f"{field}.site")
     if finding.segment is not None:
         _require(finding.segment in segment_numbers, f"{field}.segment", f"there is no segment {finding.segment}")
     if finding.probability is not None:
@@ -47,16 +48,16 @@ def _finding(finding: Finding, field: str, segment_numbers: set[int]) -> None:
     if finding.tracking_id is not None:
         require_text(finding.tracking_id, f"{field}.tracking_id", LONG_STRING)
     for index, measurement in enumerate(finding.measurements):
-        require_concept(measurement.concept, f"{field}.measurements[{index}].concept")
-        require_concept(measurement.unit, f"{field}.measurements[{index}].unit")
+        _concept(measurement.concept, f"{field}.measurements[{index}].concept")
+        _concept(measurement.unit, f"{field}.measurements[{index}].unit")
         _require(
             math.isfinite(measurement.value),
             f"{field}.measurements[{index}].value",
             f"{measurement.value} is no number",
         )
     for index, quality in enumerate(finding.qualities):
-        require_concept(quality.concept, f"{field}.qualities[{index}].concept")
-        require_concept(quality.value, f"{field}.qualities[{index}].value")
+        _concept(quality.concept, f"{field}.qualities[{index}].concept")
+        _concept(quality.value, f"{field}.qualities[{index}].value")
         free = quality.concept.value not in NAMES_IN_USE
         _require(free, f"{field}.qualities[{index}].concept", "a name that a report uses for something else")
 
@@ -85,6 +86,11 @@ def _rows_and_columns(finding: Finding, headers: Sequence[Dataset]) -> tuple[int
     uid = finding.image.sop_instance_uid
     (header,) = (header for header in headers if str(header.SOPInstanceUID) == uid)
     return int(header.Rows), int(header.Columns)
+
+
+def _concept(concept: CodedConcept, field: str) -> None:
+    require_concept(concept, field)
+    require_known(concept, field)
 
 
 def _require(condition: bool, field: str, problem: str) -> None:

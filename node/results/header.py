@@ -82,7 +82,10 @@ def copy_identity(source: Dataset, into: Dataset) -> None:
 def _series(dataset: Dataset, context: ResultContext) -> None:
     source = context.first
     dataset.SeriesDescription = context.series_description
-    for keyword in ("BodyPartExamined", "Laterality", "RequestAttributesSequence"):
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [()])[0]
+    # The side of a frame takes the place of that of the series (PS3.3 C.7.3.1).
+    side = () if "FrameAnatomySequence" in shared else ("Laterality",)
+    for keyword in ("BodyPartExamined", *side, "RequestAttributesSequence"):
         if source.get(keyword):
             copy_element(source, keyword, into=dataset)
 

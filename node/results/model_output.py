@@ -11,6 +11,7 @@ from node.domain.texts import LONG_STRING, require_concept, require_text
 from node.domain.voxels import require_fractions, require_parametric_map
 from node.errors import InvalidModelOutput
 from node.ports import Run
+from node.results.codes import require_known
 from node.results.findings import require_findings
 
 WRITABLE = frozenset({Outcome.POSITIVE, Outcome.NEGATIVE, Outcome.NOT_EVALUABLE, Outcome.FAILED})
@@ -44,6 +45,7 @@ def require_valid(run: Run) -> None:
         _require(run.grid is not None, "parametric_maps", "a parametric map without a grid")
         assert run.grid is not None
         require_parametric_map(parametric_map, f"parametric_maps[{index}]", run.grid.shape)
+        require_known(parametric_map.quantity, f"parametric_maps[{index}].quantity")
     require_findings(run, {segment.number for segment in described_segments(run)})
     sources = {source.instance.sop_instance_uid for source in run.sources}
     for index, image in enumerate(result.key_images):

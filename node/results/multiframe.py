@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
@@ -30,6 +31,14 @@ class MultiFrame:
         self.twin, self.grid = twin, grid
         self.slices = tuple(k for k, _ in items if k is not None)
         self.groups = [PlaneGroups(item) for k, item in items if k is not None]
+
+    def sort_along_normal(self) -> None:
+        """Planes in the direction of the cross product of row and column, as readers stack them that do not look."""
+        along, down, across = self.grid.affine[:3, :3].T
+        against = float(np.cross(across, down) @ along) < 0
+        order = sorted(range(len(self.slices)), key=lambda plane: self.slices[plane], reverse=against)
+        self.slices = tuple(self.slices[plane] for plane in order)
+        self.groups = [self.groups[plane] for plane in order]
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from pydicom.dataset import Dataset
 from node.domain.result import ParametricMap
 from node.domain.texts import SHORT_STRING
 from node.ports import EncodedObject
+from node.results.anatomy import frame_anatomy
 from node.results.concepts import dicom
 from node.results.context import ResultContext
 from node.results.images import SourceImages, images_of
-from node.results.laterality import leave_room_for_laterality
 from node.results.multiframe import MultiFrame, finish_multiframe, laid_on
 
 
@@ -39,8 +39,10 @@ def _encoded(run: ResultContext, images: SourceImages, given: ParametricMap, num
     with laid_on("parametric map"):
         twin = _twin(run, images, given, number)
     twin.ContentCreatorName = None  # type 2
-    leave_room_for_laterality(twin, run.first)
+    # Mandatory (PS3.3 Table A.75-2), but not made by highdicom; readers look into it without asking.
+    twin.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [frame_anatomy(run.first)]
     made = MultiFrame(twin, run.run.grid)
+    made.sort_along_normal()
     voxels = (given.array[k].astype("<f4", copy=False).tobytes() for k in made.slices)
     places = [(k, None) for k in made.slices]
     length = 4 * given.array[0].size * len(places)

@@ -23,9 +23,10 @@ from highdicom.pr import (
 from pydicom.dataset import Dataset
 
 from node.domain.result import GraphicType
+from node.domain.viewing import Window
 from node.ports import EncodedObject
 from node.results.context import ResultContext
-from node.results.display import Window, display_header, value, window_of
+from node.results.display import display_header, value, window_of
 from node.results.header import anonymous_reference, finish
 from node.results.laterality import leave_room_for_laterality
 from node.results.legend import UNVERIFIED_SHORT, algorithm_words, outcome_words, plain

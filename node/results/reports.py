@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from node.domain.result import Finding, GraphicType
 from node.results.context import ResultContext
@@ -14,9 +16,13 @@ GROUP_TEMPLATES = (SEGMENT_GROUP, REGION_GROUP, OTHER_GROUP)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One document; ``findings`` are indices, each of a group after ``template``. ``is_root``: the main report."""
+    """One document; ``findings`` are indices, each of a group after ``template``. ``is_root``: the main report.
+
+    Each is in a series of its own: viewers show one document of a series, the last.
+    """
 
     template: str
+    series_kind: str
     sop_instance_uid: str
     instance_number: int
     findings: tuple[int, ...]
@@ -34,6 +40,14 @@ def template_of(run: ResultContext, finding: Finding) -> str:
     return REGION_GROUP if delineated else OTHER_GROUP
 
 
+def template_told(finding: Mapping[str, Any], has_segmentation: bool) -> str:
+    """As ``template_of``, of a finding as the job table tells it."""
+    if finding["segment"] is not None and has_segmentation:
+        return SEGMENT_GROUP
+    location = finding["location"]
+    return REGION_GROUP if location is not None and location["graphic_type"] == GraphicType.POLYGON else OTHER_GROUP
+
+
 def reports_of(run: ResultContext) -> tuple[Report, ...]:
     """The main report, which there always is and which holds what is delineated best, and the further ones.
 
@@ -46,6 +60,7 @@ def reports_of(run: ResultContext) -> tuple[Report, ...]:
     return tuple(
         Report(
             template,
+            f"SR {template}" if number > 1 else "SR",
             run.further_report_uid(template) if number > 1 else run.sop_instance_uid("SR"),
             number,
             tuple(held[template]),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from node.domain.result import Segmentation, SegmentationType
 from node.errors import InvalidModelOutput
-from node.results.bits import bytes_of, packed
+from node.results.bits import bands, bytes_of, packed
 
 MAXIMUM_FRACTIONAL_VALUE = 255
 # A frame by its slice k and the number of its segment; None where a frame holds all segments.
@@ -55,25 +55,23 @@ def stored_fractions(fractions: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8
     return stored
 
 
-@dataclass(frozen=True, slots=True)
 class _Binary:
     """A frame for each segment on each slice that it is found on; the slices of a segment follow one another."""
 
-    label_map: npt.NDArray[np.uint8]
+    def __init__(self, label_map: npt.NDArray[np.uint8]) -> None:
+        self._label_map = label_map
+        self._bands = [bands(plane) for plane in label_map]
 
     def numbers(self, k: int) -> tuple[int | None, ...]:
-        voxels = self.label_map[k].ravel()
-        # Where another number begins: a segment has thousands of voxels on a slice, and few edges.
-        edges = voxels[1:][voxels[1:] != voxels[:-1]]
-        found = np.flatnonzero(np.bincount(np.append(edges, voxels[0]), minlength=1))
-        return tuple(int(number) for number in found if number)
+        return tuple(number for number in self._bands[k] if number)
 
     def voxels(self, places: Sequence[Place]) -> Iterator[bytes | memoryview]:
-        _, rows, columns = self.label_map.shape
-        return packed(((self.label_map[k], number or 0) for k, number in places), rows, columns)
+        _, rows, columns = self._label_map.shape
+        masks = ((self._label_map[k], number or 0, self._bands[k][number or 0]) for k, number in places)
+        return packed(masks, rows, columns)
 
     def length(self, frames: int) -> int:
-        _, rows, columns = self.label_map.shape
+        _, rows, columns = self._label_map.shape
         return bytes_of(frames, rows, columns)
 
 

@@ -55,9 +55,10 @@ IMAGE: Final = (
     "SpacingBetweenSlices", "ImageOrientationPatient", "ImagePositionPatient", "PatientOrientation",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
+ANATOMY: Final = ("AnatomicRegionSequence", "ImageLaterality")
 _IDENTITY: Final = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 # Patient, study and equipment are those of the first image: of the others they would be read for nothing.
-_OF_THE_FIRST: Final = [Tag(keyword) for keyword in (*PATIENT_AND_STUDY, *SERIES, *EQUIPMENT, *IMAGE)]
+_OF_THE_FIRST: Final = [Tag(keyword) for keyword in (*PATIENT_AND_STUDY, *SERIES, *EQUIPMENT, *IMAGE, *ANATOMY)]
 _OF_EVERY_IMAGE: Final = [Tag(keyword) for keyword in (*_IDENTITY, *SERIES, *IMAGE)]
 
 # Optional facts about the patient in these representations are left out where the source breaks their rules:

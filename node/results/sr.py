@@ -48,8 +48,8 @@ def _encode(
     dataset = Comprehensive3DSR(
         evidence=evidence,
         content=content(run, report),
-        series_instance_uid=run.series_uid("SR"),
-        series_number=run.series_number("SR"),
+        series_instance_uid=run.series_uid(report.series_kind),
+        series_number=run.series_number(report.series_kind),
         sop_instance_uid=report.sop_instance_uid,
         instance_number=report.instance_number,
         manufacturer=run.maker.manufacturer,

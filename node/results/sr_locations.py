@@ -23,6 +23,10 @@ from node.domain.study import Grid, SopRef
 from node.results.concepts import SOURCE_OF_MEASUREMENT
 from node.results.context import ResultContext
 
+# How far a point may lie from the middle of its slice, in slices, to be a point of that image.
+ON_A_SLICE = 1e-3
+# How much longer than high a pixel may be to count as square: a twentieth of a pixel across an image.
+SQUARE = 1e-4
 # PS3.3 C.18.6.1.2: (0.0, 0.0) is the top left corner of the top left pixel; whole numbers are centres here.
 PIXEL_CENTRE = 0.5
 Points = npt.NDArray[np.float64]
@@ -45,16 +49,27 @@ class Coordinates:
 
 
 def coordinates(run: ResultContext, finding: Finding, location: Location) -> Coordinates:
-    """In the patient where there is a volume with a frame of reference, on an image elsewhere."""
+    """On the image that it lies on, where viewers look for it; in the patient between and across slices.
+
+    In the patient, too, on pixels that are not square: viewers in use (Cornerstone3D) take their sides for each other,
+    and draw what is said of such an image beside its place. Without a frame of reference there is only the image, for
+    what lies between slices the nearest.
+    """
     grid = run.run.grid
     if grid is None:
         assert finding.image is not None
         return _on_image(location, as_points(location), finding.image)
-    k = slice_of(location, grid.shape[0])
+    points, k = as_points(location), slice_of(location, grid.shape[0])
+    on_one = k is not None and bool((np.abs(points[:, 0] - k) <= ON_A_SLICE).all())
     in_space = grid.frame_of_reference_uid or (run.frame_of_reference_uid if k is None else None)
-    if in_space:
+    if in_space and not (on_one and _square(grid)):
         return _in_patient(location, grid, in_space)
-    return _on_image(location, as_points(location)[:, 1:], grid.sources[k or 0])
+    return _on_image(location, points[:, 1:], grid.sources[k or 0])
+
+
+def _square(grid: Grid) -> bool:
+    _, high, wide = grid.spacing
+    return abs(high - wide) <= SQUARE * wide
 
 
 def region(run: ResultContext, finding: Finding, location: Location) -> ImageRegion | ImageRegion3D:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydicom.dataset import Dataset
+
 from node.domain.result import ParametricMap, SegmentationType
 from node.results.context import ResultContext
 from node.results.reading import code, coded, references
@@ -48,6 +50,8 @@ def verify_parametric_maps(context: ResultContext, found: Sequence[Written]) -> 
         where = str(written.dataset.SOPInstanceUID)
         require(where == context.parametric_map_uid(number), "parametric maps in their order", where)
         _mapping(written, given, where)
+        anatomy = written.dataset.SharedFunctionalGroupsSequence[0].get("FrameAnatomySequence") or []
+        require([_names_a_region(item) for item in anatomy] == [True], "Frame Anatomy", where)
         _on_the_source(context, written, "source images of the parametric map")
         assert context.run.grid is not None
         require_map(written, context.run.grid, given)
@@ -60,6 +64,10 @@ def _mapping(written: Written, given: ParametricMap, where: str) -> None:
     require(code(unit) == coded(given.unit), "unit of the parametric map", where)
     require(code(quantity.ConceptCodeSequence[0]) == coded(given.quantity), "quantity of the parametric map", where)
     require((mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept) == (1, 0), "values as they are", where)
+
+
+def _names_a_region(anatomy: Dataset) -> bool:
+    return bool(anatomy.get("FrameLaterality")) and len(anatomy.get("AnatomicRegionSequence") or []) == 1
 
 
 def _on_the_source(context: ResultContext, written: Written, check: str) -> None:

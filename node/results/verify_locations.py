@@ -10,6 +10,7 @@ from node.domain.result import Finding, GraphicType, Location
 from node.domain.study import Grid
 from node.results.context import ResultContext
 from node.results.reading import images, name_of
+from node.results.sr_locations import ON_A_SLICE
 from node.results.voxels import require
 
 IMAGE_REGION, SOURCE_OF_MEASUREMENT = "111030", "121112"
@@ -69,7 +70,9 @@ def _on_image(context: ResultContext, item: Dataset, finding: Finding, location:
 
 def _on_slice(grid: Grid, k: int, points: Points, location: Location, where: str) -> None:
     meant = np.array(location.points)
-    require(bool((np.abs(meant[:, 0] - k) <= 0.5).all()), "image of the location", where)
+    # Where there are coordinates of the patient, nothing is moved onto a slice.
+    reach = ON_A_SLICE if grid.frame_of_reference_uid else 0.5
+    require(bool((np.abs(meant[:, 0] - k) <= reach).all()), "image of the location", where)
     flat = Location(location.graphic_type, tuple(tuple(point) for point in meant[:, 1:].tolist()))
     _same(points, flat, np.eye(2), float(np.abs(points).max(initial=0)), where)
 

@@ -58,10 +58,11 @@ def _require_masks(written: Written, grid: Grid, label_map: npt.NDArray[np.uint8
     require(complete, "Pixel Data is complete", _where(written))
     shown = 0
     for index, (k, number) in enumerate(places):
-        frame = unpacked(written.pixels, index, rows, columns)
-        require(np.array_equal(frame, label_map[k] == number), VOXELS, _where(written))
-        shown += int(np.count_nonzero(frame))
-    # Each frame shows its part and none comes twice: together they show everything.
+        begin, part = unpacked(written.pixels, index, rows, columns)
+        meant = label_map[k].reshape(-1)[begin : begin + part.size]
+        require(np.array_equal(part, meant == number), VOXELS, _where(written))
+        shown += int(np.count_nonzero(part))
+    # No frame shows what is not its part, and none comes twice: as many voxels as there are, so all of them.
     require(shown == np.count_nonzero(label_map), VOXELS, _where(written))
 
 
@@ -101,7 +102,7 @@ def _places(written: Written, grid: Grid) -> list[tuple[int, int | None]]:
     require((int(dataset.Rows), int(dataset.Columns)) == grid.shape[1:], "Rows and Columns", where)
     require(len(written.frames) == int(dataset.NumberOfFrames), "one functional group for each frame", where)
     to_index = np.linalg.inv(grid.affine)
-    slices = {id(plane): _slice_of(dataset, plane, grid, to_index) for plane in written.planes}
+    slices = {id(plane): slice_of(dataset, plane, grid, to_index) for plane in written.planes}
     shared = dataset.SharedFunctionalGroupsSequence[0].get("SegmentIdentificationSequence")
     only = int(shared[0].ReferencedSegmentNumber) if shared else None
     places = [(slices[id(frame.plane)], frame.number or only) for frame in written.frames]
@@ -109,13 +110,13 @@ def _places(written: Written, grid: Grid) -> list[tuple[int, int | None]]:
     return places
 
 
-def _slice_of(dataset: Dataset, item: Dataset, grid: Grid, to_index: npt.NDArray[np.floating]) -> int:
+def slice_of(dataset: Dataset, item: Dataset, grid: Grid, to_index: npt.NDArray[np.floating]) -> int:
     """The slice k of the grid that a frame lies on: its first voxel in its place, its rows and columns alongside."""
     if "PlanePositionSequence" not in item and grid.shape[0] == 1:
         return 0  # a projection has no position in the patient: its only frame is its only slice
-    orientation = _group(dataset, item, "PlaneOrientationSequence").ImageOrientationPatient
-    row_spacing, column_spacing = (float(v) for v in _group(dataset, item, "PixelMeasuresSequence").PixelSpacing)
-    origin = np.array(_group(dataset, item, "PlanePositionSequence").ImagePositionPatient, float)
+    orientation = group(dataset, item, "PlaneOrientationSequence").ImageOrientationPatient
+    row_spacing, column_spacing = (float(v) for v in group(dataset, item, "PixelMeasuresSequence").PixelSpacing)
+    origin = np.array(group(dataset, item, "PlanePositionSequence").ImagePositionPatient, float)
     along_columns = np.array(orientation[:3], float) * column_spacing  # PS3.3 C.7.6.2.1.1: along a row, c grows
     along_rows = np.array(orientation[3:], float) * row_spacing
     found = (to_index @ [*origin, 1.0])[:3]
@@ -129,7 +130,7 @@ def _slice_of(dataset: Dataset, item: Dataset, grid: Grid, to_index: npt.NDArray
     return k
 
 
-def _group(dataset: Dataset, item: Dataset, keyword: str) -> Dataset:
+def group(dataset: Dataset, item: Dataset, keyword: str) -> Dataset:
     """A functional group: of the frame, or shared by all."""
     owner = item if keyword in item else dataset.SharedFunctionalGroupsSequence[0]
     require(keyword in owner, keyword, str(dataset.SOPInstanceUID))

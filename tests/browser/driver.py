@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 from tests.browser.overlap import Pixels
 
 DERIVED = "[data-cy=study-browser-thumbnail-no-image]"
+FAILED = "Something went wrong"
 VIEWPORTS = "window.cornerstone.getEnabledElements().map(one => one.viewport)"
 # Software rendering beside other work: nothing is late before this many seconds.
 PATIENCE_S = 120.0
@@ -40,11 +41,15 @@ class Ohif:
         self._browser = browser
         self._url = url
         self.page = browser.new_page()
+        self.said: list[str] = []
 
     def open(self, study_instance_uid: str) -> None:
         self.page.close()
         self.page = self._browser.new_page(viewport={"width": 1280, "height": 800})
         self.page.set_default_timeout(PATIENCE_S * 1000)
+        self.said = []
+        self.page.on("console", lambda one: self.said.append(one.text) if one.type == "warning" else None)
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.goto(f"{self._url}/viewer?StudyInstanceUIDs={study_instance_uid}")
         self.page.locator(DERIVED).first.wait_for()
         self.page.get_by_text("Skip all").click()
@@ -56,10 +61,15 @@ class Ohif:
         self._until("window.services.segmentationService.getSegmentations().length > 0")
 
     def open_report(self, words: str) -> bool:
-        """The report (SR) of which the series description has these words; False: the viewer says that it failed."""
+        """The report (SR) of which the series description has these words; False: the viewer says that it failed.
+
+        ``said`` has what the console says meanwhile.
+        """
+        self.said.clear()
         self.page.locator(DERIVED, has_text=words).filter(has_text="SR").first.dblclick()
-        self.page.wait_for_timeout(4000)
-        return self.page.get_by_text("Something went wrong").count() == 0
+        self._until(f"document.body.innerText.includes('{FAILED}') || {_ANNOTATIONS}.length > 0")
+        self.page.wait_for_timeout(2000)
+        return self.page.get_by_text(FAILED).count() == 0
 
     def slices(self) -> int:
         return int(self.page.evaluate(f"{VIEWPORTS}[0].getNumberOfSlices()"))

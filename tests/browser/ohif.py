@@ -21,6 +21,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 from pydicom import dcmread
 
+from node.results.reading import walk
 from tests.browser import acceptance, viewer
 from tests.browser.driver import Ohif
 from tests.browser.overlap import BODY, Overlap, overlaps
@@ -114,7 +115,7 @@ def _least(pairs: list[tuple[Overlap, Overlap]]) -> dict[str, Any]:
 
 
 def _reports(ohif: Ohif, scene: Scene, out: Path) -> dict[str, Any]:
-    """What it makes of each report: whether it opens, and the places that it has of it."""
+    """What it makes of each report: whether it opens, what the console says, and the places that it has of it."""
     seen: dict[str, Any] = {}
     for path in scene.objects:
         report = dcmread(path)
@@ -122,7 +123,12 @@ def _reports(ohif: Ohif, scene: Scene, out: Path) -> dict[str, Any]:
             name = str(report.SeriesDescription)
             ohif.open(scene.study_instance_uid)
             opened = ohif.open_report(name)
-            seen[name] = {"opened": opened, "places": [dataclasses.asdict(one) for one in ohif.annotations()]}
+            seen[name] = {
+                "on images": any(item.ValueType == "SCOORD" for item in walk(report)),
+                "opened": opened,
+                "said": sorted({words[:200] for words in ohif.said}),
+                "places": [dataclasses.asdict(one) for one in ohif.annotations()],
+            }
             ohif.screenshot(out / f"{scene.name}-sr-{len(seen)}.png")
     return seen
 
@@ -149,9 +155,17 @@ def _wrong(seen: dict[str, Any]) -> Iterator[str]:
                 if found["pictures"] == 0 or found["least"] < least:
                     yield f"{name}, {kind}: the overlay is not on the {body}: {found}"
     for name, reports in seen["reports"].items():
-        for place in (place for report in reports.values() for place in report["places"]):
-            if min(place["values"]) < BODY:
-                yield f"{name}: a {place['graphic_type']} is not on a bright body: {place['values']}"
+        for words, report in reports.items():
+            yield from (f"{name}, {words}: {problem}" for problem in _wrong_in(report))
+
+
+def _wrong_in(report: dict[str, Any]) -> Iterator[str]:
+    places = report["places"]
+    if report["on images"] and not (report["opened"] and places and all(place["drawn"] for place in places)):
+        yield "what lies on images is not drawn"
+    for place in places:
+        if min(place["values"]) < BODY:
+            yield f"a {place['graphic_type']} is not on a bright body: {place['values']}"
 
 
 def _store(pacs: Orthanc, files: list[Path]) -> list[str]:

@@ -48,7 +48,7 @@ class Cut:
     row: tuple[float, float, float]
     column: tuple[float, float, float]
     shape: tuple[int, int, int] = (22, 128, 160)
-    spacing: tuple[float, float, float] = (3.0, 0.75, 0.6)
+    spacing: tuple[float, float, float] = (3.0, 0.7, 0.7)
     reverse: bool = False
 
 
@@ -62,7 +62,7 @@ def _tilted(vectors: Array) -> Array:
 
 def _oblique() -> Cut:
     row, column = _tilted(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0]])).round(9)
-    return Cut(_triple(row), _triple(column), shape=(26, 144, 128))
+    return Cut(_triple(row), _triple(column), shape=(26, 168, 160), spacing=(3.0, 0.6, 0.6))
 
 
 def _triple(vector: Array) -> tuple[float, float, float]:
@@ -71,11 +71,15 @@ def _triple(vector: Array) -> tuple[float, float, float]:
 
 
 def cuts() -> Mapping[str, Cut]:
-    """By name: an ordinary axial series, a sagittal one turned about two axes, and one flipped in every way."""
+    """By name: an ordinary axial series, a sagittal one turned about two axes, one flipped in every way.
+
+    Their pixels are square; those of the last are not.
+    """
     return {
         "axial": Cut((1, 0, 0), (0, 1, 0)),
         "oblique": _oblique(),
-        "flipped": Cut((-1, 0, 0), (0, 1, 0), spacing=(2.5, 0.6, 0.8), reverse=True),
+        "flipped": Cut((-1, 0, 0), (0, 1, 0), spacing=(2.5, 0.7, 0.7), reverse=True),
+        "stretched": Cut((-1, 0, 0), (0, 1, 0), spacing=(2.5, 0.6, 0.8), reverse=True),
     }
 
 

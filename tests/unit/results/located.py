@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from node.domain.result import (
     CodedConcept,
     Finding,
@@ -49,6 +51,15 @@ def outlines(axes: int) -> dict[str, Finding]:
             tracking_id="nodule 2",
         ),
     }
+
+
+def between_slices(finding: Finding) -> Finding:
+    """The finding a quarter of a slice further on: on no image, but in the patient."""
+    location = finding.location
+    if location is None:
+        return finding
+    moved = tuple((k + 0.25, r, c) for k, r, c in location.points)
+    return replace(finding, location=Location(location.graphic_type, moved))
 
 
 def result_of(*findings: Finding) -> InferenceResult:

@@ -156,6 +156,34 @@ def test_a_polygon_across_slices_is_flat(tmp_path: Path, writer: DicomResultWrit
 
 
 @pytest.mark.parametrize("kind", ["point", "points", "line", "polygon"])
+def test_a_place_on_a_slice_with_square_pixels_is_on_its_image(
+    kind: str, tmp_path: Path, writer: DicomResultWriter
+) -> None:
+    """Whatever the frame of reference: viewers draw on images what is said of images."""
+    run = run_on(save([header(number, PixelSpacing=[0.75, 0.75]) for number in range(4)], tmp_path))
+    finding = outlines(3)[kind]
+    (report,) = written(writer, replace(run, result=result_of(finding)))
+    item = drawn(groups(report)[0])
+    assert finding.location is not None
+    assert run.grid is not None
+    meant = [[c + 0.5, r + 0.5] for _, r, c in finding.location.points]
+    if kind == "polygon":
+        meant.append(meant[0])
+    assert item.ValueType == "SCOORD"
+    assert item.GraphicType == ("POLYLINE" if kind == "polygon" else finding.location.graphic_type)
+    np.testing.assert_allclose(points(item, 2), meant, atol=1e-6)
+    (selected,) = item.ContentSequence
+    assert selected.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == run.grid.sources[1].sop_instance_uid
+
+
+def test_a_place_between_slices_is_on_none(tmp_path: Path, writer: DicomResultWriter) -> None:
+    run = run_on(save([header(number, PixelSpacing=[0.75, 0.75]) for number in range(4)], tmp_path))
+    between = Finding(NODULE, location=place(GraphicType.POINT, (1.25, 2.0, 3.0)))
+    (report,) = written(writer, replace(run, result=result_of(between)))
+    assert drawn(groups(report)[0]).ValueType == "SCOORD3D"
+
+
+@pytest.mark.parametrize("kind", ["point", "points", "line", "polygon"])
 @pytest.mark.parametrize("frame", [None, 2])
 def test_a_place_on_a_picture_counts_from_its_corner(
     kind: str, frame: int | None, tmp_path: Path, writer: DicomResultWriter
@@ -224,7 +252,8 @@ def test_one_report_for_each_template_and_one_root(series: list[Path], writer: D
     rest = {str(one.SOPInstanceUID) for one in objects} - {str(main.SOPInstanceUID)}
     assert rest < evidence
     assert rest < referred
-    assert len({str(one.SeriesInstanceUID) for one in (main, regions, others)}) == 1
+    for keyword in ("SeriesInstanceUID", "SeriesNumber"):
+        assert len({str(one[keyword].value) for one in objects}) == len(objects), "viewers show one report of a series"
     assert [one.SOPInstanceUID for one in objects] == [one.SOPInstanceUID for one in written(writer, run)]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
+from node.domain.result import Finding, GraphicType
 from node.domain.study import SopRef
 from node.errors import ResultVerificationFailed
 from node.ports import EncodedObject, Run
@@ -18,7 +19,7 @@ from node.results.source import read_headers
 from node.results.verify import verify
 from node.results.writer import ENCODERS
 from tests import pictures
-from tests.unit.results.located import MARGIN, mixture, outlines, result_of
+from tests.unit.results.located import MARGIN, NODULE, mixture, outlines, place, result_of
 from tests.unit.results.runs import MAKER, MODEL, header, not_evaluable, run_on, save
 from tests.unit.results.test_verify import spoil, walk
 
@@ -64,6 +65,14 @@ def on_slices(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A volume without a frame of reference."""
     folder = tmp_path_factory.mktemp("slices")
     run = run_on(save([header(number, FrameOfReferenceUID=None) for number in range(3)], folder))
+    return made_of(replace(run, result=result_of(outlines(3)["point"])))
+
+
+@pytest.fixture(scope="module")
+def on_a_slice(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A volume with a frame of reference and square pixels."""
+    folder = tmp_path_factory.mktemp("slice")
+    run = run_on(save([header(number, PixelSpacing=[0.75, 0.75]) for number in range(3)], folder))
     return made_of(replace(run, result=result_of(outlines(3)["point"])))
 
 
@@ -229,6 +238,14 @@ def test_a_place_on_another_slice_does_not_leave(on_slices: Made) -> None:
         with pytest.raises(ResultVerificationFailed) as caught:
             verify(on_slices.context, spoil(on_slices.objects, "SR", in_group("1501", item("SCOORD", change))))
         assert caught.value.details["check"] == check
+
+
+def test_a_place_between_slices_is_not_moved_onto_one(on_a_slice: Made) -> None:
+    run = on_a_slice.context.run
+    between = Finding(NODULE, location=place(GraphicType.POINT, (1.25, 2.25, 3.0)), tracking_id="nodule 1")
+    with pytest.raises(ResultVerificationFailed) as caught:
+        verify(replace(on_a_slice.context, run=replace(run, result=result_of(between))), on_a_slice.objects)
+    assert caught.value.details["check"] == "image of the location"
 
 
 def _forget(uid: str) -> Change:
