@@ -21,15 +21,15 @@ from node.results.writer import DicomResultWriter
 from tests import pictures
 from tests.conformance import validators
 from tests.peers import data_dir
-from tests.unit.results.located import MARGIN, SHAPE, mixture, outlines, result_of
+from tests.unit.results.located import MARGIN, SHAPE, between_slices, mixture, outlines, result_of
 from tests.unit.results.runs import MAKER, MODEL, header, not_evaluable, run_on, save
 
 REAL = {
     "glioma": "brain-mr-glioma-study3/11-T1post-18670",
     "enhanced": "mini-series-dicom2nifti/philips_enhanced_anatomical_001",
 }
-# PixelMed takes seconds for each report: those on a volume are in ``test_golden``.
-ASKED_OF_PIXELMED = ("one outline on a picture",)
+# PixelMed takes seconds for each report: those in the patient are in ``test_golden``.
+ASKED_OF_PIXELMED = ("one outline on a picture", "on slices")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
     folder = tmp_path_factory.mktemp("located")
     (folder / "images").mkdir()
     axial = save([header(number) for number in range(4)], folder / "images")
-    images = {"mixture": axial} | {
+    (folder / "square").mkdir()
+    square = save([header(number, PixelSpacing=[0.75, 0.75]) for number in range(4)], folder / "square")
+    images = {"mixture": axial, "on slices": square} | {
         name: sorted((data_dir(top) / rest).glob("*.dcm"))
         for name, (top, _, rest) in ((name, place.partition("/")) for name, place in REAL.items())
     }
@@ -75,7 +77,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
     for name, paths in images.items():
         run = run_on(paths)
         assert run.grid is not None
-        made[name] = _write(replace(run, result=mixture(run.grid)), paths, folder / name)
+        result = mixture(run.grid)
+        if name == "glioma":  # whose pixels are square
+            result = replace(result, findings=tuple(map(between_slices, result.findings)))
+        made[name] = _write(replace(run, result=result), paths, folder / name)
     found, picture, loop = outlines(2), pictures.dx(np.zeros((24, 20), np.uint8), 1), np.zeros((3, 24, 20), np.uint8)
     for name, image, findings in (
         ("outlines on a picture", picture, [*found.values(), found["polygon"]]),
@@ -90,7 +95,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
 def test_reports_are_valid(written: dict[str, Written]) -> None:
     """dciodvfy and dsrdump on every report, PixelMed's validator on some: no error."""
     assert {name: len(one.reports) for name, one in written.items()} == {
-        "mixture": 3, "glioma": 3, "enhanced": 3, "outlines on a picture": 2, "one outline on a picture": 1,
+        "mixture": 3, "on slices": 3, "glioma": 3, "enhanced": 3,
+        "outlines on a picture": 2, "one outline on a picture": 1,
     }  # fmt: skip
     pixelmed = validators.pixelmed([path for name in ASKED_OF_PIXELMED for path in written[name].reports])
     complaints = {
@@ -144,7 +150,7 @@ def test_highdicom_reads_the_groups_of_each_template(name: str, written: dict[st
     assert [[str(each.graphic_type.value) for each in drawn] for drawn in places] == [
         [], ["POINT"], ["MULTIPOINT"], ["POLYLINE"],
     ]  # fmt: skip
-    point = outlines(3)["point"].location
+    point = next(each.location for each in findings if each.tracking_id == "nodule 1")
     assert point is not None
     np.testing.assert_allclose(places[1][0].value, in_patient(np.array(point.points), grid.affine), atol=1e-3)
 
@@ -167,6 +173,33 @@ def test_highdicom_reads_outlines_on_pictures(written: dict[str, Written]) -> No
                 written[name].run.sources[0].instance.sop_instance_uid
             )
             assert selected.ReferencedSOPSequence[0].get("ReferencedFrameNumber") == (frames[0] if frames else None)
+
+
+def test_what_lies_on_a_slice_with_square_pixels_is_on_its_image(written: dict[str, Written]) -> None:
+    """The coordinates that most viewers draw, in reports of each template."""
+    one = written["on slices"]
+    assert one.run.grid is not None
+    image = one.run.grid.sources[1].sop_instance_uid
+    drawn = [_drawn(pydicom.dcmread(path)) for path in one.reports]
+    kinds = [[kind for kind, _ in each] for each in drawn]
+    assert kinds == [["POLYLINE"], ["POLYLINE"], ["POINT", "MULTIPOINT", "POLYLINE"]]
+    assert {uid for each in drawn for _, uid in each} == {image}
+    content = srread(one.reports[1]).content
+    assert isinstance(content, hd.sr.MeasurementReport)
+    (region,) = content.get_planar_roi_measurement_groups()
+    outline = outlines(3)["polygon"].location
+    assert outline is not None
+    meant = np.array([*outline.points, outline.points[0]])[:, :0:-1] + 0.5
+    np.testing.assert_allclose(region.roi.value, meant, atol=1e-6)
+
+
+def _drawn(item: Dataset) -> list[tuple[str, str]]:
+    """Graphic Type and image of every SCOORD."""
+    found = [one for child in item.get("ContentSequence", []) for one in _drawn(child)]
+    if item.get("ValueType") == "SCOORD":
+        (selected,) = item.ContentSequence
+        found.append((str(item.GraphicType), str(selected.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)))
+    return found
 
 
 def test_a_volume_without_a_frame_of_reference_is_its_frames(written: dict[str, Written]) -> None:

@@ -12,16 +12,21 @@ from pynetdicom import build_context, evt, sop_class
 from pynetdicom.presentation import PresentationContext
 
 from node.app import conformance
+from node.deliver.archive import GET, DimseArchive
 from node.deliver.association import QUICK, ClosingEntity, Peer
 from node.deliver.find import FindSource
 from node.deliver.negotiation import MAX_CONTEXTS, Syntax
 from node.deliver.storage_scu import DimseDestination
+from node.deliver.taken_classes import IMAGES, TAKEN
 from node.domain.study import ByteRange, SopRef
 from node.errors import SopClassRefused
 from node.ports import Outgoing
+from node.ports.retrieval import Incoming
+from node.receive.query.find_scp import FindScp
 from node.results.context import LABEL_MAP_SEGMENTATION
-from tests.conformance.golden import SCRIPTS, Study, write_study
+from tests.conformance.golden import Study
 from tests.conformance.pages import CONFORMANCE, generated
+from tests.fakes.holdings import FakeHoldings
 from tests.integration.receiving import AE_TITLE, Site, serving
 
 IMPLICIT = str(ImplicitVRLittleEndian)
@@ -31,13 +36,13 @@ UNKNOWN, PRIVATE = "1.2.840.10008.5.1.4.1.1.9999", "1.2.826.0.1.3680043.9.9999.1
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with serving(tmp_path_factory.mktemp("node")) as site:
+    with serving(tmp_path_factory.mktemp("node"), services=[FindScp(FakeHoldings(), AE_TITLE, 1)]) as site:
         yield site
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return write_study(tmp_path_factory.mktemp("study"), SCRIPTS["ASCII"])
+@pytest.fixture
+def study(golden: Study) -> Study:
+    return golden
 
 
 # ---------------------------------------------------------------- the page
@@ -114,7 +119,8 @@ def test_no_class_of_another_service_is_accepted(site: Site) -> None:
     retired = {uid for uid, entry in UID_dictionary.items() if "SOP Class" in entry[1] and "Management" in entry[0]}
     others = sorted((known | retired) - listed)
     assert len(others) > 80
-    assert str(sop_class.StudyRootQueryRetrieveInformationModelFind) in others  # type: ignore[attr-defined]
+    assert str(sop_class.ModalityWorklistInformationFind) in others  # type: ignore[attr-defined]
+    assert str(sop_class.StudyRootQueryRetrieveInformationModelMove) in others  # type: ignore[attr-defined]
     assert accepted(site, [Syntax(uid, IMPLICIT) for uid in others]) == set()
 
 
@@ -154,6 +160,7 @@ def test_what_is_proposed_is_what_the_page_says(study: Study) -> None:
         ),
         "C-ECHO": lambda peer: DimseDestination("pacs", peer).echo(),
         "C-FIND": lambda peer: FindSource("pacs", peer).count("1.2.3", "1.2.3.4"),
+        "C-MOVE": lambda peer: DimseArchive("pacs", peer, None).retrieve("1.2.3"),
     }
     rows = conformance.scu_contexts()
     assert set(activities) == set(rows)
@@ -167,3 +174,38 @@ def test_what_is_proposed_is_what_the_page_says(study: Study) -> None:
                     act(peer)
         assert sorted(proposed) == sorted(rows[name]), name
     assert len(results) == len(objects)
+
+
+def test_what_is_proposed_to_get_a_study() -> None:
+    """Each class with both roles that this takes: we ask, and are sent."""
+    proposed: list[tuple[str, tuple[str, ...]]] = []
+    roles: set[str] = set()
+
+    def on_request(event: evt.Event) -> None:
+        for context in event.assoc.requestor.primitive.presentation_context_definition_list:
+            proposed.append((str(context.abstract_syntax), tuple(map(str, context.transfer_syntax))))
+        roles.update(str(uid) for uid, role in event.assoc.requestor.role_selection.items() if role.scp_role)
+
+    class Nobody:
+        def take(self, incoming: Incoming) -> int:
+            raise AssertionError
+
+        def close(self, how: str) -> None:
+            assert how == "lost"
+
+    entity = ClosingEntity(ae_title="PEER")
+    entity.add_supported_context(UNKNOWN)
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[*QUICK, (evt.EVT_REQUESTED, on_request)])
+    assert server is not None
+    try:
+        peer = Peer("PEER", "127.0.0.1", server.server_address[1], "AINODE", 30.0)
+        with pytest.raises(SopClassRefused):
+            DimseArchive("pacs", peer, Nobody).retrieve("1.2.3")
+    finally:
+        server.shutdown()
+        entity.shutdown()
+    assert proposed[0] == (str(GET), (IMPLICIT,))
+    assert roles == set(TAKEN)
+    uncompressed = [uid for uid, syntaxes in proposed if IMPLICIT in syntaxes]
+    assert uncompressed == [str(GET), *TAKEN]
+    assert [uid for uid, syntaxes in proposed if IMPLICIT not in syntaxes] == list(IMAGES)

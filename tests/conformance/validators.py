@@ -128,6 +128,17 @@ def segimage2itkimage(path: Path, folder: Path) -> list[ReadSegment]:
     ]
 
 
+def paramap2itkimage(path: Path, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """dcmqi: a parametric map as an image (NIfTI) with its description."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = _run(
+        _installed("paramap2itkimage"), "--inputDICOM", path, "--outputDirectory", folder, "--outputType", "nii"
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    said: dict[str, Any] = json.loads((folder / "meta.json").read_text())
+    return folder / "pmap.nii.gz", said
+
+
 def tid1500reader(path: Path, folder: Path) -> list[dict[str, Any]]:
     """dcmqi: the measurement groups of a TID 1500 report."""
     folder.mkdir(parents=True, exist_ok=True)
