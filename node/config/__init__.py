@@ -15,7 +15,19 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import SecretStr, ValidationError
 
-from node.config.checks import agreement, secrets_in, take_later_destinations
+from node.config.checks import FILES_OF_A_DESTINATION, agreement, name_the_types, secrets_in
+from node.config.destinations import (
+    Destination,
+    DimseDestination,
+    FhirDestination,
+    FolderDestination,
+    ForObjects,
+    Hl7Destination,
+    Served,
+    StowDestination,
+    WebPeer,
+    commits,
+)
 from node.config.environment import ENVIRONMENT_PREFIX, NOT_KEYS, overlay
 from node.config.sections import (
     POSTGRESQL,
@@ -23,7 +35,6 @@ from node.config.sections import (
     AllowedPeer,
     Config,
     DatabaseSection,
-    DimseDestination,
     LogSection,
     ModelsSection,
     NodeSection,
@@ -31,6 +42,8 @@ from node.config.sections import (
     RouteSection,
     RouteWhen,
     TlsSection,
+    UpsReceiver,
+    UpsSection,
     WebSection,
     WorkSection,
 )
@@ -44,16 +57,27 @@ __all__ = [
     "AllowedPeer",
     "Config",
     "DatabaseSection",
+    "Destination",
     "DimseDestination",
+    "FhirDestination",
+    "FolderDestination",
+    "ForObjects",
+    "Hl7Destination",
     "LogSection",
     "ModelsSection",
     "NodeSection",
     "ReceiveSection",
     "RouteSection",
     "RouteWhen",
+    "Served",
+    "StowDestination",
     "TlsSection",
+    "UpsReceiver",
+    "UpsSection",
+    "WebPeer",
     "WebSection",
     "WorkSection",
+    "commits",
     "find",
     "load",
     "parse",
@@ -102,7 +126,7 @@ def parse(raw: dict[str, Any], base: Path, environment: Mapping[str, str]) -> Co
     problems = list(secrets_in(tree))
     origins, wrong_variables = overlay(tree, environment)
     problems += wrong_variables
-    problems += take_later_destinations(tree)
+    name_the_types(tree)
     problems += agreement(tree, base)
     tree.setdefault("routes", [{"destinations": _destination_names(tree)}])
     try:
@@ -153,5 +177,15 @@ def _absolute(config: Config, base: Path) -> Config:
             "node": config.node.model_copy(update={"data_dir": base / config.node.data_dir}),
             "database": database.model_copy(update={"url": url, "password_file": password_file}),
             "models": models.model_copy(update={"path": tuple(base / path for path in models.path)}),
+            "destinations": tuple(_absolute_destination(one, base) for one in config.destinations),
         }
     )
+
+
+def _absolute_destination(destination: Destination, base: Path) -> Destination:
+    paths = {
+        key: base / value
+        for key in ("path", *FILES_OF_A_DESTINATION)
+        if isinstance(value := getattr(destination, key, None), Path)
+    }
+    return destination.model_copy(update=paths)

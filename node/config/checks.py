@@ -13,8 +13,9 @@ from node.config.sections import POSTGRESQL
 
 Problem = tuple[str, str]
 
-# Announced kinds of destinations that this version does not have.
-LATER_TYPES = ("stow", "folder", "hl7", "fhir")
+# Keys of a destination: secrets, the files that hold them, and every file that must be readable.
+SECRETS_OF_A_DESTINATION = ("password", "bearer_token")
+FILES_OF_A_DESTINATION = ("password_file", "bearer_token_file", "ca_certificate", "certificate", "key")
 
 
 def secrets_in(file: dict[str, Any]) -> Iterator[Problem]:
@@ -32,6 +33,20 @@ def secrets_in(file: dict[str, Any]) -> Iterator[Problem]:
             "a password does not belong in this file; leave it out of the URL and set AINODE_DATABASE__PASSWORD "
             "or name a password_file",
         )
+    for index, item in enumerate(_tables(file, "destinations")):
+        for key in SECRETS_OF_A_DESTINATION:
+            if key in item:
+                yield (
+                    f"destinations[{index}].{key}",
+                    f"a secret does not belong in this file; set AINODE_DESTINATIONS__{index}__{key.upper()} or name a "
+                    f"{key}_file",
+                )
+
+
+def name_the_types(tree: dict[str, Any]) -> None:
+    """A destination that does not say what it is is a PACS."""
+    for item in _tables(tree, "destinations"):
+        item.setdefault("type", "dimse")
 
 
 def agreement(tree: dict[str, Any], base: Path) -> Iterator[Problem]:
@@ -41,19 +56,6 @@ def agreement(tree: dict[str, Any], base: Path) -> Iterator[Problem]:
     yield from _unknown_destinations(tree, [name for name in names if isinstance(name, str)])
     yield from _same_port(tree)
     yield from _files(tree, base)
-
-
-def take_later_destinations(tree: dict[str, Any]) -> list[Problem]:
-    """Destinations of a kind of a later version: named, and replaced, so that their other keys raise no complaint."""
-    problems: list[Problem] = []
-    for index, item in enumerate(_tables(tree, "destinations")):
-        if item.get("type") in LATER_TYPES:
-            problems.append(
-                (f"destinations[{index}].type", f"{item['type']!r} is not available in this version; 'dimse' is")
-            )
-            stand_in = {"name": item.get("name", f"destination-{index}"), "ae_title": "X", "host": "x", "port": 1}
-            tree["destinations"][index] = stand_in
-    return problems
 
 
 def _has_password(url: str) -> bool:
@@ -81,8 +83,9 @@ def _unknown_destinations(tree: dict[str, Any], names: list[str]) -> Iterator[Pr
 
 def _same_port(tree: dict[str, Any]) -> Iterator[Problem]:
     receive = _table(tree, "receive").get("port")
-    if receive is not None and str(receive) != "0" and str(receive) == str(_table(tree, "web").get("port")):
-        yield "web.port", f"{receive} is the port of the receiver already"
+    for other in ("web", "ups"):
+        if receive is not None and str(receive) != "0" and str(receive) == str(_table(tree, other).get("port")):
+            yield f"{other}.port", f"{receive} is the port of the receiver already"
 
 
 def _files(tree: dict[str, Any], base: Path) -> Iterator[Problem]:
@@ -92,10 +95,21 @@ def _files(tree: dict[str, Any], base: Path) -> Iterator[Problem]:
         if database.get("password") is not None:
             yield "database.password_file", "a password is given too; one of the two"
         yield from _readable("database.password_file", base / file)
+    for index, item in enumerate(_tables(tree, "destinations")):
+        yield from _files_of_a_destination(f"destinations[{index}]", item, base)
     paths = _table(tree, "models").get("path")
     for index, folder in enumerate(paths if isinstance(paths, list) else []):
         if isinstance(folder, str) and not (base / folder).is_dir():
             yield f"models.path[{index}]", f"there is no folder {str(base / folder)!r}"
+
+
+def _files_of_a_destination(place: str, item: dict[str, Any], base: Path) -> Iterator[Problem]:
+    for secret in SECRETS_OF_A_DESTINATION:
+        if item.get(secret) is not None and item.get(f"{secret}_file") is not None:
+            yield f"{place}.{secret}_file", f"a {secret} is given too; one of the two"
+    for key in FILES_OF_A_DESTINATION:
+        if isinstance(item.get(key), str):
+            yield from _readable(f"{place}.{key}", base / item[key])
 
 
 def _readable(key: str, path: Path) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel
 
@@ -34,13 +34,25 @@ def type_at(path: Sequence[Part]) -> Any:
 
 
 def keys_at(path: Sequence[Part]) -> list[str]:
-    """The keys of the table under ``path``; none where it is no table."""
-    kind = type_at(path)
-    return list(kind.model_fields) if is_table(kind) else []
+    """The keys of the table under ``path``, in any of its forms; none where it is no table."""
+    return list(dict.fromkeys(key for table in tables_of(type_at(path)) for key in table.model_fields))
 
 
 def is_table(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+    return bool(tables_of(kind))
+
+
+def tables_of(kind: Any) -> list[type[BaseModel]]:
+    """The table, or those of which its ``type`` says which it is; none where it is no table."""
+    if typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    members = typing.get_args(kind) if typing.get_origin(kind) in (types.UnionType, typing.Union) else (kind,)
+    return [one for one in members if isinstance(one, type) and issubclass(one, BaseModel)]
+
+
+def without_types(path: Sequence[Part]) -> tuple[Part, ...]:
+    """The path as it is written in the file: the validator says behind a table which of its forms it took."""
+    return tuple(part for depth, part in enumerate(path) if _form(type_at(path[:depth]), part) is None)
 
 
 def is_list(kind: Any) -> bool:
@@ -60,9 +72,16 @@ def suggestion(key: str, known: Sequence[str]) -> str:
 
 
 def _below(kind: Any, part: Part) -> Any:
-    if is_table(kind) and isinstance(part, str):
-        field = kind.model_fields.get(part)
-        return None if field is None else field.annotation
-    if is_list(kind) and isinstance(part, int):
-        return typing.get_args(kind)[0]
-    return None
+    if isinstance(part, int):
+        return typing.get_args(kind)[0] if is_list(kind) else None
+    for table in tables_of(kind):
+        if part in table.model_fields:
+            return table.model_fields[part].annotation
+    return _form(kind, part)
+
+
+def _form(kind: Any, part: Part) -> type[BaseModel] | None:
+    """Of a table with several forms the one whose ``type`` is ``part``."""
+    forms = tables_of(kind)
+    named = (one for one in forms if "type" in one.model_fields and one.model_fields["type"].default == part)
+    return next(named, None) if len(forms) > 1 else None

@@ -7,38 +7,21 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from node.config.base import AeTitle, Attempts, Host, ListenPort, Name, Pattern, PeerPort, Seconds, Section
+from node.config.destinations import Destination
 
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql+psycopg://"
 
-# PS3.5 Table 6.2-1, VR AE: 1 to 16 characters, no backslash, no control characters, not only spaces.
-AE_TITLE_PATTERN = r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$"
-NAME_PATTERN = r"^[A-Za-z0-9_.-]+$"
 DEVICE_PATTERN = r"^(auto|cpu|cuda(:[0-9]+)?)$"
-HOST_PATTERN = r"^[^\s/@]+$"
 
 # VRs of items and of bulk data (PS3.5 Table 6.2-1).
 WITHOUT_VALUES = frozenset({"SQ", "OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT"})
 
-# Leading and trailing spaces of an AE title are not significant (PS3.5 section 6.2).
-AeTitle = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=AE_TITLE_PATTERN)
-]
-Host = Annotated[str, Field(pattern=HOST_PATTERN)]
-ListenPort = Annotated[int, Field(ge=0, le=65535, description="0 takes any free port.")]
-PeerPort = Annotated[int, Field(ge=1, le=65535)]
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=NAME_PATTERN)]
-Pattern = Annotated[str, Field(min_length=1, description="A name; * and ? stand for any characters.")]
-Seconds = Annotated[float, Field(gt=0, le=604800, allow_inf_nan=False)]
-Attempts = Annotated[int, Field(ge=1, le=100000)]
-
 Scalar = str | int | float
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class NodeSection(Section):
@@ -106,25 +89,19 @@ class ReceiveSection(Section):
     allow: tuple[AllowedPeer, ...] = ()
 
 
-class DimseDestination(Section):
-    name: Name
-    type: Literal["dimse"] = "dimse"
-    ae_title: AeTitle
-    host: Host
-    port: PeerPort
-    commitment: bool = True
-    commitment_timeout_s: Seconds = 60.0
-    commitment_wait_s: Seconds = 1.0
-    timeout_s: Seconds = 30.0
-    max_attempts: Attempts = 100
-    retry_base_s: Seconds = 2.0
-    retry_cap_s: Seconds = 300.0
-    pictures: tuple[Literal["secondary_capture", "presentation_state"], ...] = ()  # in addition to what every one gets
-    segmentation: Literal["model", "binary", "labelmap"] = "model"  # model: the type that the model declares
+class QuerySection(Section):
+    """Whether C-FIND of others is answered about what the node holds, and by how many matches at most."""
+
+    enabled: bool = True
+    max_matches: Annotated[int, Field(ge=1, le=1000000)] = 10000
 
 
 class Source(Section):
-    """A place that knows how many instances a study or series has (C-FIND, PS3.4 C.6.2)."""
+    """A place that is asked by C-FIND (PS3.4 C.6.2): how many instances a study or series has, and what else it holds.
+
+    Studies are fetched from it where ``retrieve`` says how: ``get`` on our association, ``move`` to our receivers (it
+    must know our AE title, host and port).
+    """
 
     name: Name
     ae_title: AeTitle
@@ -133,6 +110,8 @@ class Source(Section):
     calling: tuple[Pattern, ...] = ("*",)  # asked about what these calling AE titles send
     timeout_s: Seconds = 10.0
     granted_s: Seconds = 0.25  # what is complete without its answer waits this long for it
+    retrieve: Literal["none", "get", "move"] = "none"
+    retrieve_timeout_s: Seconds = 120.0  # so long nothing may come of what is fetched
 
 
 class RetentionSection(Section):
@@ -228,11 +207,56 @@ class WorkSection(Section):
     retry_cap_s: Seconds = 300.0
     lease_s: Seconds = 6.0
     max_wait_s: Seconds = 600.0  # a job that has waited this long goes before any priority
+    priors_wait_s: Seconds = 120.0  # so long a job waits for earlier studies that its model wants
+
+
+class UpsReceiver(Section):
+    """An application that may be told of events of workitems, and where it listens."""
+
+    ae_title: AeTitle
+    host: Host
+    port: PeerPort
+
+
+class UpsSection(Section):
+    """Unified Procedure Steps (PS3.4 Annex CC): jobs as workitems, on a port of their own."""
+
+    enabled: bool = False
+    host: Host = "0.0.0.0"  # noqa: S104  worklist managers must reach it; the allow list decides who may ask
+    port: ListenPort = 11114
+    tls: TlsSection | None = None
+    timeout_s: Seconds = 30.0
+    max_associations: Annotated[int, Field(ge=1, le=1000)] = 32
+    max_matches: Annotated[int, Field(ge=1, le=100000)] = 1000  # of one query; what matches more is refused, not cut
+    check_called_ae: bool = True
+    allow: Annotated[tuple[AllowedPeer, ...], Field(validate_default=True)] = ()  # those who may ask
+    claim_lease_s: Seconds = 3600.0  # a performer from outside that says nothing for so long has lost its claim
+    receivers: tuple[UpsReceiver, ...] = ()  # those who may subscribe
+    retry_base_s: Seconds = 2.0
+    retry_cap_s: Seconds = 300.0
+    give_up_s: Seconds = 86400.0  # a subscriber that has taken nothing for so long is dropped, with an alert
+
+    @field_validator("allow")
+    @classmethod
+    def _somebody(cls, allow: tuple[AllowedPeer, ...], info: ValidationInfo) -> tuple[AllowedPeer, ...]:
+        if info.data.get("enabled") and not allow:
+            raise ValueError("workitems show names of patients: say which AE titles may ask")
+        return allow
+
+
+# Of a page, of a viewer's own scheme, or of a path on this node; never a scheme that a browser executes.
+VIEWER_PATTERN = (
+    r"^$|^((https?|weasis|radiant|osirix|horos)://[^/{}\s]|/[^/{}\s\\])"
+    r"([^{}\s]|\{(study_instance_uid|accession_number|patient_id)\})*$"
+)
+ViewerUrl = Annotated[str, Field(max_length=2000, pattern=VIEWER_PATTERN)]
 
 
 class WebSection(Section):
     host: Host = "127.0.0.1"
     port: ListenPort = 8080
+    # Where a study is opened in a viewer; empty: no such link.
+    viewer_url: ViewerUrl = ""
 
 
 class Config(Section):
@@ -242,11 +266,13 @@ class Config(Section):
     database: DatabaseSection = DatabaseSection()
     store: StoreSection = StoreSection()
     receive: ReceiveSection = ReceiveSection()
+    query: QuerySection = QuerySection()
     sources: tuple[Source, ...] = ()
     retention: RetentionSection = RetentionSection()
-    destinations: tuple[DimseDestination, ...] = ()
+    destinations: tuple[Destination, ...] = ()
     routes: tuple[RouteSection, ...] = ()
     models: ModelsSection = ModelsSection()
     log: LogSection = LogSection()
     work: WorkSection = WorkSection()
     web: WebSection = WebSection()
+    ups: UpsSection = UpsSection()

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from node.config.keys import Part, keys_at, may_be_list, suggestion, type_at, written
-from node.config.sections import AE_TITLE_PATTERN, DEVICE_PATTERN, HOST_PATTERN, NAME_PATTERN
+from node.config.base import AE_TITLE_PATTERN, HOST_PATTERN, NAME_PATTERN
+from node.config.keys import Part, keys_at, may_be_list, suggestion, type_at, without_types, written
+from node.config.sections import DEVICE_PATTERN, VIEWER_PATTERN
 
 Problem = tuple[str, str]
 
@@ -17,6 +18,9 @@ PATTERN_WORDS = {
     NAME_PATTERN: "may hold letters, digits, '.', '_' and '-' only",
     DEVICE_PATTERN: "must be auto, cpu, cuda or cuda:<number>",
     HOST_PATTERN: "must be a host name or an address",
+    VIEWER_PATTERN: (
+        "must be an http(s) address or a path, with {study_instance_uid}, {accession_number} or {patient_id} in it"
+    ),
 }
 
 WORDS = {
@@ -41,6 +45,7 @@ WORDS = {
     "string_too_short": "must not be empty",
     "string_too_long": "may have {max_length} characters at most",
     "literal_error": "must be one of {expected}",
+    "union_tag_invalid": "must be one of {expected_tags}",
 }
 
 
@@ -49,7 +54,7 @@ def problems_of(error: ValidationError, origins: Mapping[str, str]) -> list[Prob
     problems: dict[str, str] = {}
     for item in error.errors(include_url=False, include_input=False):
         path = _key(item["loc"], item["type"])
-        text = written(path) or "config"
+        text = written(without_types(path)) or "config"
         origin = f" (from {origins[text]})" if text in origins else ""
         problems.setdefault(text, _words(path, item["type"], item["msg"], item.get("ctx", {})) + origin)
     return list(problems.items())
@@ -59,6 +64,8 @@ def _key(location: tuple[Part, ...], kind: str) -> tuple[Part, ...]:
     """The location without the names of union members that the validator adds behind the key."""
     if kind == "extra_forbidden":
         return location
+    if kind.startswith("union_tag"):
+        return (*location, "type")
     path = location
     while path and type_at(path) is None:
         path = path[:-1]

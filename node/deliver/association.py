@@ -14,6 +14,8 @@ from pydicom.uid import UID
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from node.deliver.checkpoint import Checkpoint
@@ -60,7 +62,12 @@ class ClosingEntity(AE):
 
 
 @contextlib.contextmanager
-def opened(peer: Peer, contexts: Sequence[Syntax], handlers: Handlers | None = None) -> Iterator[Association]:
+def opened(
+    peer: Peer,
+    contexts: Sequence[Syntax | PresentationContext],
+    handlers: Handlers | None = None,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+) -> Iterator[Association]:
     """An established association, released at the end (aborted if an error leaves the block).
 
     Nothing is established, and no error raised, when the peer refused every single context: the caller finds
@@ -70,7 +77,7 @@ def opened(peer: Peer, contexts: Sequence[Syntax], handlers: Handlers | None = N
         DestinationUnreachable: no connection, no answer in time, or an abort.
         AssociationRejected: the peer answered A-ASSOCIATE-RJ (PS3.8 section 9.3.4).
     """
-    association = _associate(peer, contexts, handlers or [])
+    association = _associate(peer, contexts, handlers or [], roles)
     if association.is_rejected:
         raise _rejection(association)
     if not association.is_established and not association.rejected_contexts:
@@ -130,20 +137,26 @@ def _exchange(association: Association, request: Any, context_id: int) -> Any:
     return response
 
 
-def _associate(peer: Peer, contexts: Sequence[Syntax], handlers: Handlers) -> Association:
+def _associate(
+    peer: Peer,
+    contexts: Sequence[Syntax | PresentationContext],
+    handlers: Handlers,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
+) -> Association:
     entity = ClosingEntity(ae_title=peer.calling_ae_title)
     entity.acse_timeout = peer.timeout_s
     entity.dimse_timeout = peer.timeout_s
     entity.network_timeout = peer.timeout_s
     entity.connection_timeout = peer.timeout_s
     try:
-        # No extended negotiation: asynchronous operations are never proposed.
+        # No extended negotiation but roles: asynchronous operations are never proposed.
         association = entity.associate(
             peer.host,
             peer.port,
-            contexts=[build_context(context.sop_class_uid, context.transfer_syntax_uid) for context in contexts],
+            contexts=[build_context(*each) if isinstance(each, Syntax) else each for each in contexts],
             ae_title=peer.ae_title,
             max_pdu=MAX_PDU,
+            ext_neg=list(roles),
             evt_handlers=[*QUICK, *handlers],
         )
     except OSError as error:

@@ -72,14 +72,15 @@ def _counted(association: Association, level: str, unique: dict[str, str], keywo
     setattr(query, keyword, None)
     counts = [
         number_in(match, keyword)
-        for match in _matches(association, query, deadline)
+        for match in matches(association, query, deadline)
         if all(text_in(match, key) == value for key, value in unique.items())
     ]
     return counts[0] if len(counts) == 1 else None
 
 
-def _matches(association: Association, query: Dataset, deadline: float) -> Iterator[Dataset]:
-    """
+def matches(association: Association, query: Dataset, deadline: float, most: int = MAX_MATCHES) -> Iterator[Dataset]:
+    """The matches of a C-FIND in the Study Root, ``most`` of them at most.
+
     Raises:
         DestinationUnreachable: the answer did not come to its end.
         QueryRefused: the query ended with a failure.
@@ -96,7 +97,7 @@ def _matches(association: Association, query: Dataset, deadline: float) -> Itera
             if status != SUCCESS:
                 raise QueryRefused(f"C-FIND answered {status:04X}H", status=status)
             return
-        if number >= MAX_MATCHES or time.monotonic() > deadline:
+        if number >= most or time.monotonic() > deadline:
             raise DestinationUnreachable("the answer to the C-FIND does not end")
         if match is not None:
             yield match

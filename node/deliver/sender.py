@@ -12,19 +12,34 @@ import contextlib
 import random
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 
+from node.deliver.circuit import Circuit
 from node.domain.delivery import Delivery
 from node.domain.retry import Retry, RetryPolicy, decide
 from node.domain.study import SopRef
-from node.errors import AinodeError, DeliveryError
+from node.errors import (
+    AinodeError,
+    AssociationRejected,
+    DeliveryError,
+    DestinationBusy,
+    DestinationFull,
+    DestinationUnreachable,
+    PatientMismatch,
+)
 from node.ports import Clock, DeliveryOutcome, Destination, ObjectStore, Outbox, Outgoing
 
 log = structlog.get_logger()
+
+# A probe that ends so found nobody who could take anything.
+NOBODY = (AssociationRejected, DestinationBusy, DestinationFull, DestinationUnreachable)
+
+# What waits for an operator's word is SCHEDULED for a time that nobody sees.
+HELD_S = 200 * 365 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +47,8 @@ class SenderSettings:
     """How one destination is served; times in seconds.
 
     A lease is renewed while its association lasts, so it may be short: it is how long the deliveries of a process
-    that died wait for another one. ``burst`` associations at most are opened before commitment is asked for.
+    that died wait for another one. ``burst`` associations at most are opened before commitment is asked for, by the one
+    of a destination's senders that ``asks``.
     """
 
     policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(max_attempts=100))
@@ -42,6 +58,7 @@ class SenderSettings:
     commitment_limit: int = 500
     burst: int = 10
     idle_s: float = 0.1
+    asks: bool = True
 
 
 class Sender:
@@ -56,10 +73,21 @@ class Sender:
         owner: str,
         settings: SenderSettings = SenderSettings(),
         *,
+        circuit: Circuit | None = None,
+        fit: Callable[[], None] = lambda: None,
+        check: Callable[[Sequence[Delivery]], Mapping[int, AinodeError]] = lambda claimed: {},
         chance: Callable[[], float] = random.random,
         transaction_uid: Callable[[], str] = lambda: f"2.25.{uuid.uuid4().int}",
     ) -> None:
+        """``circuit`` is shared by the senders of a destination; without one nothing is held back.
+
+        ``fit`` is called at the start, and when the destination is back: what it takes may have changed meanwhile.
+        ``check`` says which of the deliveries of a job may not be sent, and why.
+        """
         self._destination = destination
+        self._circuit = circuit
+        self._fit = fit
+        self._check = check
         self._outbox = outbox
         self._results = results
         self._clock = clock
@@ -73,6 +101,7 @@ class Sender:
 
     def run(self, stop: threading.Event) -> None:
         """Serve until ``stop``; an association under way is finished first."""
+        self._look_what_it_takes()
         while not stop.is_set():
             try:
                 busy = self.run_once(stop)
@@ -89,12 +118,40 @@ class Sender:
         """
         busy = False
         for _ in range(self._settings.burst):
-            if (stop is not None and stop.is_set()) or not self._send_due():
+            if (stop is not None and stop.is_set()) or not self._answers() or not self._send_due():
                 break
             busy = True
-        if self._destination.commits and not (stop is not None and stop.is_set()):
-            busy = self._ask_for_commitment() or busy
+        if self._settings.asks and self._destination.commits and not (stop is not None and stop.is_set()):
+            busy = (self._answers() and self._ask_for_commitment()) or busy
         return busy
+
+    def _answers(self) -> bool:
+        """Whether the circuit is closed; where it is open and due for it, it is looked first."""
+        if self._circuit is None or not self._circuit.state.open:
+            return True
+        if not self._circuit.takes_probe():
+            return False
+        try:
+            self._destination.echo()
+        except NOBODY as error:
+            self._circuit.failed(error)
+            self._log.warning("destination_away", error_code=error.code)
+            return False
+        except DeliveryError as error:
+            # Somebody answers, if not what was asked: one real attempt decides, at its own time.
+            self._circuit.answers()
+            self._log.warning("destination_answers", error_code=error.code)
+            return True
+        self._circuit.answers()
+        self._log.info("destination_back", due=self._outbox.due_again(self._destination.name))
+        self._look_what_it_takes()
+        return True
+
+    def _look_what_it_takes(self) -> None:
+        try:
+            self._fit()
+        except AinodeError as error:
+            self._log.warning("destination_not_fitted", error_code=error.code)
 
     def _send_due(self) -> bool:
         settings = self._settings
@@ -109,17 +166,31 @@ class Sender:
 
     def _attempt(self, claimed: Sequence[Delivery]) -> Sequence[DeliveryOutcome]:
         """One outcome for each delivery, in order, whatever happens."""
-        found, missing = self._locate(claimed)
+        refused = self._refused(claimed)
+        found, missing = self._locate([one for one in claimed if one.id not in refused])
         try:
             sent = self._destination.send(list(found.values())) if found else []
+            if found and self._circuit is not None:
+                self._circuit.sent()
         except DeliveryError as error:
+            if self._circuit is not None:
+                self._circuit.failed(error)
             sent = [DeliveryOutcome(outgoing.sop_instance_uid, None, error) for outgoing in found.values()]
         except Exception as error:  # noqa: BLE001  the sender loop's edge: one destination's fault is kept with its deliveries
             self._log.exception("sending_failed")
             kept = DeliveryError(f"unexpected {type(error).__name__}")
             sent = [DeliveryOutcome(outgoing.sop_instance_uid, None, kept) for outgoing in found.values()]
-        outcomes = missing | dict(zip(found, sent, strict=True))
+        outcomes = refused | missing | dict(zip(found, sent, strict=True))
         return [outcomes[delivery.id] for delivery in claimed]
+
+    def _refused(self, claimed: Sequence[Delivery]) -> dict[int, DeliveryOutcome]:
+        """By delivery id: what may not be sent now; where that cannot be said, nothing may."""
+        try:
+            why = self._check(claimed)
+        except Exception as error:  # noqa: BLE001  the sender loop's edge: what was not checked is not sent
+            self._log.exception("check_failed")
+            why = {one.id: DeliveryError(f"unexpected {type(error).__name__}") for one in claimed}
+        return {one.id: DeliveryOutcome(one.sop_instance_uid, None, why[one.id]) for one in claimed if one.id in why}
 
     def _locate(self, claimed: Sequence[Delivery]) -> tuple[dict[int, Outgoing], dict[int, DeliveryOutcome]]:
         """By delivery id: what can be sent, and the outcome of what cannot."""
@@ -142,7 +213,9 @@ class Sender:
             return
         policy = replace(self._settings.policy, max_attempts=delivery.max_attempts)
         verdict = decide(outcome.error, delivery.attempt, policy, self._chance())
-        retry_after_s = verdict.delay_s if isinstance(verdict, Retry) else None
+        retry_after_s = _delay_s(verdict, outcome.error) if isinstance(verdict, Retry) else None
+        if isinstance(outcome.error, PatientMismatch):
+            retry_after_s = HELD_S
         ours = self._outbox.fail(delivery, outcome.error, retry_after_s)
         facts.warning("delivery_failed", error_code=outcome.error.code, retry_after_s=retry_after_s, ours=ours)
 
@@ -202,6 +275,12 @@ class Sender:
         finally:
             done.set()
             thread.join()
+
+
+def _delay_s(verdict: Retry, error: AinodeError) -> float:
+    """What the destination asked for counts where it is longer."""
+    asked_s = error.details.get("retry_after_s")
+    return max(verdict.delay_s, asked_s) if isinstance(asked_s, int | float) else verdict.delay_s
 
 
 def serve(senders: Sequence[Sender], stop: threading.Event) -> None:

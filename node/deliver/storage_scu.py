@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom.association import Association
@@ -13,26 +12,19 @@ from node.deliver import commitment
 from node.deliver.association import Peer, accepted, opened, store
 from node.deliver.negotiation import Syntax, associations, choose, proposals
 from node.deliver.part10 import recode, split
+from node.deliver.statuses import outcome_of
+from node.deliver.stored import HEAD, read
 from node.domain.delivery import CommitmentReport
 from node.domain.identity import require_uid
-from node.domain.study import ByteRange, SopRef
+from node.domain.study import SopRef
 from node.errors import (
     AinodeError,
     AssociationRejected,
     DestinationUnreachable,
-    ObjectMissing,
     SopClassRefused,
-    StoreRefused,
-    StoreUnavailable,
 )
 from node.ports import DeliveryOutcome, Outgoing
 
-# PS3.4 Table B.2-1: stored, with something to remark (coercion, data set mismatch, elements discarded).
-WARNINGS = frozenset({0xB000, 0xB006, 0xB007})
-SOP_CLASS_NOT_SUPPORTED = 0x0122
-
-# Enough for any file meta information.
-HEAD = 1 << 16
 # An object to send with its place in the caller's order.
 Entry = tuple[Syntax, tuple[int, Outgoing]]
 
@@ -113,6 +105,16 @@ class DimseDestination:
             if "Status" not in status or status.Status != 0x0000:
                 raise DestinationUnreachable("the C-ECHO was not answered with Success")
 
+    def takes(self, sop_class_uids: Sequence[str]) -> frozenset[str]:
+        """Those of the classes that it takes in any syntax, by negotiating an association and sending nothing.
+
+        Raises:
+            DestinationUnreachable, AssociationRejected
+        """
+        asked = [Syntax(uid, ImplicitVRLittleEndian) for uid in sop_class_uids]
+        with opened(self._peer, proposals(asked)) as association:
+            return frozenset(syntax.sop_class_uid for syntax in accepted(association))
+
     def _inspect(self, objects: Sequence[Outgoing], outcomes: dict[int, DeliveryOutcome]) -> list[Entry]:
         """Each object's own syntax; what cannot be read has its outcome already."""
         entries: list[Entry] = []
@@ -120,7 +122,7 @@ class DimseDestination:
             try:
                 require_uid(outgoing.sop_class_uid, "SOPClassUID")
                 require_uid(outgoing.sop_instance_uid, "SOPInstanceUID")
-                syntax = split(_read(outgoing.location, HEAD)).transfer_syntax_uid
+                syntax = split(read(outgoing.location, HEAD)).transfer_syntax_uid
             except AinodeError as error:
                 self._note(outcomes, place, DeliveryOutcome(outgoing.sop_instance_uid, None, error))
             else:
@@ -141,50 +143,16 @@ class DimseDestination:
             self._observe(outcome)
 
 
-def outcome_of(sop_instance_uid: str, status: int, comment: str) -> DeliveryOutcome:
-    """What a C-STORE status means (PS3.4 Table B.2-1). Pure.
-
-    The Error Comment is the peer's own text and may hold anything: only its length is kept.
-    """
-    if status == 0x0000 or status in WARNINGS:
-        return DeliveryOutcome(sop_instance_uid, status)
-    refused = f"C-STORE answered {status:04X}H"
-    if status == SOP_CLASS_NOT_SUPPORTED:
-        return DeliveryOutcome(sop_instance_uid, status, SopClassRefused(refused, status=status))
-    return DeliveryOutcome(sop_instance_uid, status, StoreRefused(refused, status=status, comment_length=len(comment)))
-
-
 def _send_one(
     association: Association, contexts: Mapping[Syntax, int], own: Syntax, outgoing: Outgoing, message_id: int
 ) -> DeliveryOutcome:
     uid = outgoing.sop_instance_uid
     try:
         context = choose(own, contexts)
-        file = _read(outgoing.location)
+        file = read(outgoing.location)
         as_is = context[0] == own
         data_set = split(file).data_set if as_is else recode(file, context[0].transfer_syntax_uid)
         status, comment = store(association, context, uid, data_set, message_id)
     except AinodeError as error:
         return DeliveryOutcome(uid, None, error)
     return outcome_of(uid, status, comment)
-
-
-def _read(location: ByteRange, limit: int | None = None) -> bytes:
-    """The object's bytes, or the first ``limit`` of them.
-
-    Raises:
-        ObjectMissing: there is no such file, or it ends too early.
-        StoreUnavailable: the file system does not give them.
-    """
-    wanted = location.length if limit is None else min(limit, location.length)
-    try:
-        with Path(location.path).open("rb") as file:
-            file.seek(location.offset)
-            data = file.read(wanted)
-    except FileNotFoundError as error:
-        raise ObjectMissing("the object is not in the store") from error
-    except OSError as error:
-        raise StoreUnavailable(f"the object cannot be read: {error.strerror}") from error
-    if len(data) < wanted:
-        raise ObjectMissing("the object in the store is shorter than recorded", missing_bytes=wanted - len(data))
-    return data

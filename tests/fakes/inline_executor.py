@@ -20,7 +20,7 @@ class InlineExecutor:
         asked = stop()
         if asked is not None:
             raise asked
-        run = run_series(self._engine, request.model, request.images, request.device)
+        run = run_series(self._engine, request.model, request.images, request.device, priors=request.priors)
         provenance = {"device": run.device, "precision": run.precision, "durations_s": run.durations, "libraries": {}}
         return InferenceReply(run.result, run.grid, provenance | run.provenance())
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from node.domain.delivery import DELIVERY_TRANSITIONS, CommitmentReport, CommitmentState, Delivery, DeliveryState
+from node.domain.delivery import AWAY, DELIVERY_TRANSITIONS, CommitmentReport, CommitmentState, Delivery, DeliveryState
 from node.errors import AinodeError, CommitmentFailed, InvalidTransition, NotFound
 
 SR_CLASSES = "1.2.840.10008.5.1.4.1.1.88."
@@ -120,6 +120,19 @@ class MemoryOutbox:
                 return False
             self._fail(row, error, retry_after_s)
             return True
+
+    def due_again(self, destination: str) -> int:
+        with self._lock:
+            waiting = [
+                row
+                for row in self._rows.values()
+                if row.delivery.destination == destination
+                and row.delivery.state is DeliveryState.SCHEDULED
+                and row.delivery.error_code in AWAY
+            ]
+            for row in waiting:
+                row.delivery = replace(row.delivery, run_after=None)
+            return len(waiting)
 
     def uncommitted(self, destination: str, limit: int = 500) -> Sequence[Delivery]:
         with self._lock:

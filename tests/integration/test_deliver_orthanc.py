@@ -63,7 +63,9 @@ def test_orthanc_refuses_label_maps_and_takes_the_rest(tmp_path: Path) -> None:
     desk.add(data_set(LABEL_MAP, 1), "pacs")
     desk.add(data_set(SR, 2), "pacs")
     with Orthanc(tmp_path / "orthanc") as orthanc:
-        desk.sender(desk.destination(orthanc.dicom_port, orthanc.ae_title)).run_once()
+        destination = desk.destination(orthanc.dicom_port, orthanc.ae_title)
+        assert destination.takes([LABEL_MAP, SEG]) == {SEG}, "it says so before anything is sent"
+        desk.sender(destination).run_once()
         assert desk.outbox.states() == [DeliveryState.FAILED, DeliveryState.STORED]
         assert desk.outbox.get(1).error_code == "SopClassRefused"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -175,14 +176,74 @@ def test_wrong_values(section: str, key: str, value: object, words: str) -> None
     assert words in text
 
 
-@pytest.mark.parametrize("kind", ["stow", "folder", "hl7", "fhir"])
-def test_destinations_of_a_later_version_are_named(kind: str) -> None:
-    raw = {"destinations": [PACS, {"name": "later", "type": kind, "url": "https://x"}], "routes": []}
-    assert problem(raw) == ("destinations[1].type", f"{kind!r} is not available in this version; 'dimse' is")
-
-
 def test_a_destination_of_an_unknown_type() -> None:
-    assert problem({"destinations": [{**PACS, "type": "ftp"}]}) == ("destinations[0].type", "must be one of 'dimse'")
+    assert problem({"destinations": [{**PACS, "type": "ftp"}]}) == (
+        "destinations[0].type",
+        "must be one of 'dimse', 'folder', 'stow', 'hl7', 'fhir'",
+    )
+
+
+def test_a_destination_without_a_type_is_a_pacs() -> None:
+    assert parse({"destinations": [PACS]}, BASE, {}).destinations[0].type == "dimse"
+
+
+def test_each_type_has_its_own_keys() -> None:
+    folder = {"name": "f", "type": "folder", "pth": "/x", "port": 3}
+    told = problems_of({"destinations": [folder, {"name": "h", "type": "hl7", "host": "x y", "port": 0}]})
+    assert told["destinations[0].pth"] == "unknown key; did you mean 'path'?"
+    assert told["destinations[0].path"] == "is missing"
+    assert told["destinations[0].port"].startswith("unknown key; there are: name, ")
+    assert told["destinations[1].host"] == "must be a host name or an address"
+    assert told["destinations[1].port"] == "must be at least 1"
+    assert len(told) == 5
+
+
+WEB = {"name": "w", "type": "stow", "url": "https://pacs.example.org/dicom-web/"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "environment", "words"),
+    [
+        ({"url": "ftp://x"}, {}, "must begin with http:// or https://"),
+        ({"url": "https://u:p@x"}, {}, "does not belong in the URL"),
+        ({"url": "https://x?a=b"}, {}, "neither a query nor a fragment"),
+        ({"username": "u"}, {}, "username and a password go together"),
+        ({}, {"AINODE_DESTINATIONS__0__PASSWORD": "s"}, "username and a password go together"),
+        ({"username": "u"}, {"PASSWORD": "s", "BEARER_TOKEN": "t"}, "not both"),
+        ({"url": "http://pacs.example.org"}, {"BEARER_TOKEN": "t"}, "not sent over http"),
+        ({"key": "ainode.toml"}, {}, "No such file"),
+        ({"password_file": "absent"}, {}, "No such file"),
+        ({"bearer_token": "t"}, {}, "a secret does not belong in this file; set AINODE_DESTINATIONS__0__BEARER_TOKEN"),
+    ],
+)
+def test_wrong_keys_of_a_web_server(keys: dict[str, str], environment: dict[str, str], words: str) -> None:
+    variables = {
+        name if "__" in name else f"AINODE_DESTINATIONS__0__{name}": text for name, text in environment.items()
+    }
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        parse({"destinations": [{**WEB, **keys}]}, BASE, variables)
+
+
+def test_secrets_of_a_destination_come_from_the_environment_and_are_masked() -> None:
+    variables = {"AINODE_DESTINATIONS__0__USERNAME": "node", "AINODE_DESTINATIONS__0__PASSWORD": "s3cret"}
+    config = parse({"destinations": [WEB]}, BASE, variables)
+    (web,) = config.destinations
+    assert (web.url, web.username, web.password.get_secret_value()) == (
+        "https://pacs.example.org/dicom-web", "node", "s3cret",
+    )  # fmt: skip
+    assert "s3cret" not in json.dumps(show(config))
+    assert parse({"destinations": [{**WEB, "url": "http://127.0.0.1:8042"}]}, BASE, variables)
+
+
+def test_files_of_a_destination_are_relative_to_the_configuration(tmp_path: Path) -> None:
+    for name in ("token", "ca.pem", "node.pem", "node.key"):
+        (tmp_path / name).write_text("x")
+    keys = {"bearer_token_file": "token", "ca_certificate": "ca.pem", "certificate": "node.pem", "key": "node.key"}
+    web, folder = parse(
+        {"destinations": [{**WEB, **keys}, {"name": "f", "type": "folder", "path": "out"}]}, tmp_path, {}
+    ).destinations
+    assert (web.bearer_token_file, web.ca_certificate) == (tmp_path / "token", tmp_path / "ca.pem")
+    assert (web.certificate, web.key, folder.path) == (tmp_path / "node.pem", tmp_path / "node.key", tmp_path / "out")
 
 
 def test_one_port_cannot_serve_images_and_pages() -> None:

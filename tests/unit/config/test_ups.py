@@ -1,0 +1,31 @@
+"""``[ups]``: off by default, and never open to everybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from node.config import parse
+from node.errors import ConfigurationError
+
+BASE = Path("/site")
+
+
+def test_by_default_no_workitem_is_served() -> None:
+    assert not parse({}, BASE, {}).ups.enabled
+
+
+def test_who_may_ask_is_said() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse({"ups": {"enabled": True}}, BASE, {})
+    [(key, problem)] = caught.value.problems
+    assert (key, "names of patients" in problem) == ("ups.allow", True)
+    config = parse({"ups": {"enabled": True, "allow": [{"ae_title": "WORKLIST"}]}}, BASE, {})
+    assert [peer.ae_title for peer in config.ups.allow] == ["WORKLIST"]
+
+
+def test_its_port_is_its_own() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse({"receive": {"port": 104}, "ups": {"port": 104}}, BASE, {})
+    assert dict(caught.value.problems) == {"ups.port": "104 is the port of the receiver already"}
