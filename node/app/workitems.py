@@ -1,0 +1,100 @@
+"""The UPS process: workitems over DIMSE, and reports to those who subscribed."""
+
+from __future__ import annotations
+
+import uuid
+
+import pydicom.config
+
+from node.app.commissioning import Commissioning
+from node.app.packages import open_models
+from node.app.place import Heartbeat, Place
+from node.app.records import Records
+from node.app.routing import routes
+from node.config import Config, DimseDestination
+from node.deliver.association import Peer
+from node.deliver.ups_events import UpsReporter
+from node.domain.retry import RetryPolicy
+from node.jobs.subscriptions import SqlSubscriptions
+from node.jobs.workitems import SqlWorkitems
+from node.receive.ups_scp import UpsScp
+from node.ups.data_set import Node
+from node.ups.notifier import Notifier
+from node.ups.service import Steps
+from node.ups.watch import Watch
+
+
+def serve(records: Records, place: Place) -> None:
+    """Serve workitems until the process is told to stop."""
+    config = records.config
+    store, subscriptions = workitem_store(records), SqlSubscriptions(records.engine, records.clock)
+    steps = procedure_steps(records)
+    notifier = Notifier(
+        Watch(subscriptions, steps, store.get),
+        subscriptions,
+        UpsReporter(subscribers(config)),
+        records.clock,
+        RetryPolicy(base_s=config.ups.retry_base_s, cap_s=config.ups.retry_cap_s),
+        config.ups.give_up_s,
+    )
+    scp = UpsScp(config.ups, config.node.ae_title, steps)
+    before = _accept_any_value(pydicom.config.IGNORE)
+    scp.start()
+    try:
+        with Heartbeat(records.roles, place, lambda: {"port": scp.port}):
+            place.ready()
+            notifier.run(place.stop)
+    finally:
+        scp.stop()
+        _accept_any_value(before)
+
+
+def web_steps(records: Records) -> Steps:
+    """The service as the web speaks for it, for as long as its process lives."""
+    _accept_any_value(pydicom.config.IGNORE)
+    return procedure_steps(records)
+
+
+def _accept_any_value(mode: int) -> int:
+    """How pydicom takes values that their VR does not allow, and how it did before: its warnings repeat them."""
+    before = pydicom.config.settings.reading_validation_mode
+    pydicom.config.settings.reading_validation_mode = mode
+    return before
+
+
+def procedure_steps(records: Records) -> Steps:
+    """The service, for whoever speaks for it."""
+    config, models = records.config, open_models(records.config)
+    store = workitem_store(records)
+    return Steps(
+        store,
+        SqlSubscriptions(records.engine, records.clock),
+        Commissioning(records.catalogue, models, routes(config), records.worklist.series_ids, store.patient_id),
+        records.clock,
+        Node(
+            config.node.ae_title,
+            {name: model.title for name, model in models.items()},
+            {one.name: one.ae_title for one in config.destinations if isinstance(one, DimseDestination)},
+        ),
+        [one.ae_title for one in config.ups.receivers],
+        unique=lambda: uuid.uuid4().hex,
+        max_matches=config.ups.max_matches,
+    )
+
+
+def workitem_store(records: Records) -> SqlWorkitems:
+    config = records.config
+    return SqlWorkitems(records.engine, records.clock, config.ups.claim_lease_s, config.work.max_attempts)
+
+
+def subscribers(config: Config) -> dict[str, Peer]:
+    return {
+        one.ae_title: Peer(
+            ae_title=one.ae_title,
+            host=one.host,
+            port=one.port,
+            calling_ae_title=config.node.ae_title,
+            timeout_s=config.ups.timeout_s,
+        )
+        for one in config.ups.receivers
+    }

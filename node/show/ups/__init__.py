@@ -1,0 +1,1 @@
+"""Workitems over the web."""
