@@ -145,13 +145,12 @@ def _processing(study: StudyRows) -> bool:
 def _delivering(study: StudyRows) -> bool:
     """Also while a document is still to be written: that a job failed is told to the destinations, too."""
     return any(job["document_due_at"] is not None for job in study.jobs) or any(
-        delivery["state"] in ON_THE_WAY
-        or (delivery["state"] == DeliveryState.STORED and _is_to_commit(study, delivery))
+        delivery["state"] in ON_THE_WAY or (delivery["state"] == DeliveryState.STORED and is_to_commit(study, delivery))
         for delivery in study.deliveries
     )
 
 
-def _is_to_commit(study: StudyRows, delivery: Row) -> bool:
+def is_to_commit(study: StudyRows, delivery: Row) -> bool:
     return study.committing is None or delivery["destination"] in study.committing
 
 
@@ -162,13 +161,13 @@ def _failed(study: StudyRows) -> bool:
         any(outcome is Outcome.FAILED for _, outcome in _every_outcome(study))
         or any(job["withdrawn_at"] and job["document_error"] and not job["document_due_at"] for job in study.jobs)
         or any(
-            delivery["state"] in NOT_DELIVERED and not _out_of_date(delivery, jobs[delivery["job"]])
+            delivery["state"] in NOT_DELIVERED and not out_of_date(delivery, jobs[delivery["job"]])
             for delivery in study.deliveries
         )
     )
 
 
-def _out_of_date(delivery: Row, job: Row) -> bool:
+def out_of_date(delivery: Row, job: Row) -> bool:
     """That an object did not arrive is no loss where another one, or none, is to be read in its place."""
     failure_before_success = delivery["kind"] == ResultKind.FAILED and job["state"] == JobState.COMPLETED
     withdrawn = job["withdrawn_at"] is not None and delivery["kind"] != ResultKind.REJECTION

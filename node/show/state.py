@@ -45,6 +45,16 @@ def why_not_ok(
     return found
 
 
+def away(destinations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Destinations that do not answer, in sentences."""
+    return [
+        f"destination {one['name']}: away since {one['circuit']['since']} ({one['circuit']['error_code']}), "
+        f"{one['waiting']} deliveries wait"
+        for one in destinations
+        if one["circuit"]["open"]
+    ]
+
+
 def node_state(roles: Mapping[str, Any], found: Sequence[str]) -> str:
     """``down`` when nothing serves, ``degraded`` when something was found, else ``ok``."""
     if not any(role["state"] == "up" for role in roles.values()):

@@ -67,6 +67,11 @@ class Worklist:
         with self._work.read() as connection:
             return _rows(connection, statement.limit(limit))
 
+    def alerts(self, limit: int = 100) -> list[Document]:
+        """The newest first."""
+        with self._work.read() as connection:
+            return _rows(connection, select(*ALERTS).order_by(alert.c.id.desc()).limit(limit))
+
     def counts(self) -> tuple[dict[str, int], dict[str, int]]:
         """How many jobs and how many deliveries there are in each state."""
         with self._work.read() as connection:
@@ -95,7 +100,7 @@ class Worklist:
         newest = select(study).order_by(study.c.received_at.desc(), study.c.study_instance_uid).limit(limit)
         with self._work.read() as connection:
             rows = _rows(connection, newest)
-            about = self._about(connection, [row["study_instance_uid"] for row in rows])
+            about = self.about(connection, [row["study_instance_uid"] for row in rows])
         return [study_document(row, about[row["study_instance_uid"]]) for row in rows]
 
     def study(self, study_instance_uid: str) -> Document:
@@ -108,7 +113,7 @@ class Worklist:
             rows = _rows(connection, select(study).where(study.c.study_instance_uid == study_instance_uid))
             if not rows:
                 raise NotFound(f"nothing of study {study_instance_uid} was received")
-            about = self._about(connection, [study_instance_uid])[study_instance_uid]
+            about = self.about(connection, [study_instance_uid])[study_instance_uid]
             results = _rows(connection, RESULTS.where(job.c.study_instance_uid == study_instance_uid))
             kept = connection.execute(IMAGES_KEPT.where(series.c.study_instance_uid == study_instance_uid)).one()
         return {
@@ -154,7 +159,7 @@ class Worklist:
 
     def finality(self, study_instance_uid: str) -> Finality:
         with self._work.read() as connection:
-            return outcome.finality(self._about(connection, [study_instance_uid])[study_instance_uid])
+            return outcome.finality(self.about(connection, [study_instance_uid])[study_instance_uid])
 
     def why(self, study_or_accession: str) -> Document:
         """Every judgement behind the study with this UID, or behind every study with this accession number.
@@ -169,7 +174,7 @@ class Worklist:
             rows = _rows(connection, wanted) if study_or_accession else []
             if not rows:
                 raise NotFound("no study has this UID or accession number")
-            about = self._about(connection, [row["study_instance_uid"] for row in rows])
+            about = self.about(connection, [row["study_instance_uid"] for row in rows])
             alerts = {uid: _alerts(connection, uid, about[uid]) for uid in about}
             closings = {
                 uid: _rows(connection, EARLIER_CLOSINGS.where(series.c.study_instance_uid == uid)) for uid in about
@@ -182,7 +187,8 @@ class Worklist:
             ]
         }
 
-    def _about(self, connection: Connection, study_uids: Sequence[str]) -> dict[str, StudyRows]:
+    def about(self, connection: Connection, study_uids: Sequence[str]) -> dict[str, StudyRows]:
+        """Everything that the outcomes of these studies are computed from."""
         found: dict[str, list[list[Document]]] = {uid: [[], [], [], []] for uid in study_uids}
         statements = (
             select(series).where(series.c.study_instance_uid.in_(study_uids)).order_by(series.c.id),
@@ -266,6 +272,7 @@ RESULTS = (
         result.c.created_at,
         result.c.predecessors,
         result.c.kind,
+        result.c.rendition,
         job.c.superseded_by,
         job.c.superseded_at,
         job.c.withdrawn_at,
@@ -319,6 +326,9 @@ EARLIER_CLOSINGS = (
 )
 
 
+ALERTS = (alert.c.id, alert.c.kind, alert.c.subject, alert.c.detail, alert.c.raised_at)
+
+
 def _rows(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[Document]:
     return [dict(row) for row in connection.execute(statement).mappings()]
 
@@ -336,5 +346,4 @@ def _chosen(
 def _alerts(connection: Connection, study_uid: str, about: StudyRows) -> list[Document]:
     subjects = [study_uid, *(row["series_instance_uid"] for row in about.series)]
     of_study = or_(alert.c.study_instance_uid == study_uid, alert.c.subject.in_(subjects))
-    columns = (alert.c.id, alert.c.kind, alert.c.subject, alert.c.detail, alert.c.raised_at)
-    return _rows(connection, select(*columns).where(of_study).order_by(alert.c.id))
+    return _rows(connection, select(*ALERTS).where(of_study).order_by(alert.c.id))

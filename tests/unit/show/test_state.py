@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from node.show.health import exposition
-from node.show.state import node_state, why_not_ok
+from node.show.state import away, node_state, why_not_ok
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 UP = {"state": "up", "processes": 1, "heartbeat_at": AT}
@@ -62,3 +62,27 @@ def test_exposition_has_every_state() -> None:
     assert 'ainode_deliveries{state="COMMITTED"} 2' in lines
     assert 'ainode_role_up{role="work"} 1' in lines
     assert 'ainode_role_up{role="web"} 0' in lines
+
+
+def destination(name: str, is_open: bool | None) -> dict[str, object]:
+    since = AT.isoformat() if is_open else None
+    circuit = {"open": is_open, "since": since, "error_code": "DestinationUnreachable" if is_open else None}
+    return {"name": name, "type": "dimse", "waiting": 7, "circuit": circuit}
+
+
+def test_a_destination_that_is_away_is_named_with_what_waits() -> None:
+    found = away([destination("pacs", True), destination("ris", False), destination("share", None)])
+    assert found == [
+        "destination pacs: away since 2026-01-02T03:04:05+00:00 (DestinationUnreachable), 7 deliveries wait"
+    ]
+    assert node_state({"work": UP}, found) == "degraded"
+
+
+def test_exposition_has_every_destination_that_somebody_serves() -> None:
+    served = [destination("pacs", True), destination("ris", False), destination("share", None)]
+    document = {"state": "ok", "jobs": {}, "deliveries": {}, "roles": {}, "disk": DISK, "destinations": served}
+    lines = exposition(document).splitlines()
+    assert 'ainode_destination_up{destination="pacs"} 0' in lines
+    assert 'ainode_destination_up{destination="ris"} 1' in lines
+    assert not [line for line in lines if line.startswith('ainode_destination_up{destination="share"}')]
+    assert 'ainode_destination_waiting{destination="share"} 7' in lines

@@ -1,0 +1,1 @@
+"""``/queue``: what is wrong, what waits, and what can be done about it."""

@@ -1,0 +1,1 @@
+"""``/system``: roles, devices, disk, models, and four small charts."""
