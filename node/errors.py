@@ -7,7 +7,8 @@ AinodeError
 │   ├── DataSetMismatch           A900  data set does not match the SOP class or UID of the command
 │   ├── InvalidUid                C001  a UID that is no UID (PS3.5 section 9)
 │   ├── UndecodableDataSet        C002  the data set cannot be parsed
-│   └── IncompleteDataSet         C003  a mandatory attribute is absent
+│   ├── IncompleteDataSet         C003  a mandatory attribute is absent
+│   └── UnusableKey               A900  a query that its SOP class does not have, or with an unusable key
 ├── StoreError
 │   ├── StoreUnavailable          write, flush or rename failed (retryable)
 │   └── ObjectMissing             a row points at bytes that are not there
@@ -35,14 +36,35 @@ AinodeError
 │   ├── DestinationUnreachable, AssociationRejected, StoreRefused (retryable)
 │   ├── CommitmentFailed          (retryable: what failed is sent again)
 │   ├── SopClassRefused           the destination does not take this SOP class
-│   └── QueryRefused              a source answered a query with a failure
+│   ├── DestinationFull           no room there (retryable)
+│   ├── DestinationBusy           it says when to come again (retryable)
+│   ├── AccessRefused             it does not know us, or what we may do (retryable: until somebody gives us the right)
+│   ├── UnexpectedAnswer          what it answered is no answer to what was said (retryable)
+│   ├── ReadBackFailed            stored, it said, and then it was not there (retryable)
+│   ├── ObjectTooLarge            it does not take so much at once
+│   ├── MessageRefused            it understood a message and does not want it
+│   ├── QueryRefused              a source answered a query with a failure
+│   ├── PatientMismatch           the PACS says that the study is another patient's: held until somebody releases it
+│   └── RetrievalFailed           a source did not send what it was asked for, or not all of it (retryable)
 └── OperationError
     ├── NotFound
     ├── InvalidTransition
     ├── Superseded                a newer job stands for this one
     ├── AlreadyWithdrawn          the result was withdrawn before
+    ├── AlreadyThere              there is one of this name
+    ├── InvalidAccount            a name or a password is not as it should be
+    ├── NotLoggedIn, LoginRefused, TooManyAttempts, ForgedRequest
+    ├── InvalidAssessment         what a person says of a result does not fit it
     ├── LibraryMissing            a library of an optional extra is not installed
-    └── KitRefused                the model kit cannot do that with this package, these files or these settings
+    ├── KitRefused                the model kit cannot do that with this package, these files or these settings
+    └── WorkitemError             carries the DIMSE status that whoever asks for a workitem is answered (PS3.4 CC.2)
+        ├── MissingAttribute, MissingAttributeValue, InvalidAttributeValue, NoSuchAction
+        ├── DuplicateWorkitem, NoSuchWorkitem, NotSchedulable, WorkitemNotScheduled
+        ├── WorkitemFinal, WorkitemCompleted, WorkitemNotInProgress, FinalStateIncomplete
+        ├── ClaimLost             C302  somebody else was first
+        ├── WrongTransaction      C301  not the one that claimed it
+        ├── UnknownReceiver, PerformerUnreachable, UnsuitableAction
+        └── TooManyWorkitems      A700  more match than are told at once
 
 Messages and details never contain patient data: UIDs, numbers and technical words only.
 """
@@ -113,6 +135,12 @@ class UndecodableDataSet(ReceiveError):
 
 class IncompleteDataSet(ReceiveError):
     dimse_status = 0xC003
+
+
+class UnusableKey(ReceiveError):
+    """The identifier of a query does not say what is asked for (PS3.4 Table C.4-1)."""
+
+    dimse_status = 0xA900
 
 
 class StoreError(AinodeError):
@@ -287,8 +315,48 @@ class CommitmentFailed(DeliveryError):
     pass
 
 
+class DestinationFull(DeliveryError):
+    pass
+
+
+class DestinationBusy(DeliveryError):
+    """``details['retry_after_s']`` is what it asked for; None where it did not say."""
+
+
+class AccessRefused(DeliveryError):
+    pass
+
+
+class UnexpectedAnswer(DeliveryError):
+    pass
+
+
+class ReadBackFailed(DeliveryError):
+    pass
+
+
+class ObjectTooLarge(DeliveryError):
+    retryable = False
+
+
+class MessageRefused(DeliveryError):
+    """``details['answer']`` is its code (HL7 table 0008, or an HTTP status); of its text only the length is kept."""
+
+    retryable = False
+
+
 class QueryRefused(DeliveryError):
     """A source answered a C-FIND with a failure; ``details['status']`` is its DIMSE status."""
+
+
+class PatientMismatch(DeliveryError):
+    """``details['differs']`` are the keywords of what differs, never its values."""
+
+    retryable = False
+
+
+class RetrievalFailed(DeliveryError):
+    """``details`` say with which DIMSE status a C-GET or C-MOVE ended, and how many of its sub-operations failed."""
 
 
 class OperationError(AinodeError):
@@ -311,9 +379,123 @@ class AlreadyWithdrawn(OperationError):
     """The result was withdrawn before: it is neither withdrawn twice nor run again."""
 
 
+class InvalidAssessment(OperationError):
+    """``details['field']`` names what is wrong."""
+
+
+class AlreadyThere(OperationError):
+    pass
+
+
+class InvalidAccount(OperationError):
+    pass
+
+
+class NotLoggedIn(OperationError):
+    """Only a named user may do this, or see this."""
+
+
+class LoginRefused(OperationError):
+    pass
+
+
+class TooManyAttempts(OperationError):
+    pass
+
+
+class ForgedRequest(OperationError):
+    """A request that changes something came from another site, or without the token of the session."""
+
+
 class LibraryMissing(OperationError):
     pass
 
 
 class KitRefused(OperationError):
     pass
+
+
+class WorkitemError(OperationError):
+    """What was asked of a Unified Procedure Step cannot be done; ``dimse_status`` says why (PS3.4 section CC.2)."""
+
+    dimse_status: ClassVar[int] = 0x0110
+
+
+class MissingAttribute(WorkitemError):
+    dimse_status = 0x0120
+
+
+class MissingAttributeValue(WorkitemError):
+    dimse_status = 0x0121
+
+
+class InvalidAttributeValue(WorkitemError):
+    """``details['attribute']`` is its keyword."""
+
+    dimse_status = 0x0106
+
+
+class NoSuchAction(WorkitemError):
+    dimse_status = 0x0123
+
+
+class DuplicateWorkitem(WorkitemError):
+    dimse_status = 0x0111
+
+
+class WorkitemFinal(WorkitemError):
+    dimse_status = 0xC300
+
+
+class WrongTransaction(WorkitemError):
+    dimse_status = 0xC301
+
+
+class ClaimLost(WorkitemError):
+    dimse_status = 0xC302
+
+
+class NotSchedulable(WorkitemError):
+    """Only creating a workitem makes it SCHEDULED."""
+
+    dimse_status = 0xC303
+
+
+class FinalStateIncomplete(WorkitemError):
+    dimse_status = 0xC304
+
+
+class NoSuchWorkitem(WorkitemError):
+    dimse_status = 0xC307
+
+
+class UnknownReceiver(WorkitemError):
+    """No address is configured for this AE title."""
+
+    dimse_status = 0xC308
+
+
+class WorkitemNotScheduled(WorkitemError):
+    """Whoever creates a workitem must say that it is SCHEDULED."""
+
+    dimse_status = 0xC309
+
+
+class WorkitemNotInProgress(WorkitemError):
+    dimse_status = 0xC310
+
+
+class WorkitemCompleted(WorkitemError):
+    dimse_status = 0xC311
+
+
+class PerformerUnreachable(WorkitemError):
+    dimse_status = 0xC312
+
+
+class UnsuitableAction(WorkitemError):
+    dimse_status = 0xC314
+
+
+class TooManyWorkitems(WorkitemError):
+    dimse_status = 0xA700

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import Engine
@@ -28,11 +28,12 @@ def series_uid(number: int) -> str:
     return f"{ROOT}.2.{number + 10**9}"
 
 
-def fill(engine: Engine, jobs: int) -> None:
+def fill(engine: Engine, jobs: int, only: Collection[str] | None = None) -> None:
     """As many jobs, each with a result and a delivery, and a tenth as many studies of one series with ten instances.
 
     The database was empty. Nearly every job is COMPLETED, one in 500 FAILED, one in 700 CANCELED. Every second result
-    went to ``pacs``, which committed it, the others to ``archive``, which is not asked to.
+    went to ``pacs``, which committed it, the others to ``archive``, which is not asked to. ``only`` these tables are
+    filled.
     """
     words = {"studies": jobs // MANY, "jobs": jobs}
     dialect = POSTGRESQL if engine.dialect.name == "postgresql" else SQLITE
@@ -40,11 +41,15 @@ def fill(engine: Engine, jobs: int) -> None:
         for count, statement in STATEMENTS:
             counted = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
             table, columns, values = statement
+            if only is not None and table not in only:
+                continue
             rows = f"INSERT INTO {table} ({columns}) " + counted + f"SELECT {values} FROM n"
             for word, meaning in (dialect | {"count": str(words[count])}).items():
                 rows = rows.replace("{" + word + "}", meaning)
             cursor.execute(rows)
-        cursor.execute("DELETE FROM tally")
+        # What triggers wrote meanwhile; the lines are as the projection makes them, but for their words.
+        for table in ("tally", "study_change"):
+            cursor.execute(f"DELETE FROM {table}")
         for table in ("job", "delivery"):
             counted = f"SELECT '{table}', state, count(*) FROM {table} GROUP BY state"
             cursor.execute(f"INSERT INTO tally (kind, state, amount) {counted}")
@@ -55,19 +60,55 @@ def fill(engine: Engine, jobs: int) -> None:
 SQLITE = {
     "at": f"strftime('%Y-%m-%d %H:%M:%f000', '{SINCE}', '+' || (i * 10) || ' seconds')",
     "json": "",
+    # Digits as their bytes: '12' is 3132.
+    "hex": "lower(hex(CAST(i AS TEXT)))",
     "false": "0",
+    "micros": "(unixepoch('2020-01-01 00:00:00') + i * 10) * 1000000",
 }
 POSTGRESQL = {
     "at": f"TIMESTAMPTZ '{SINCE}+00' + i * INTERVAL '10 seconds'",
     "json": "::json",
+    "hex": "encode(i::text::bytea, 'hex')",
     "false": "FALSE",
+    "micros": "(extract(epoch FROM TIMESTAMPTZ '2020-01-01 00:00:00+00')::bigint + i * 10) * 1000000",
 }
+ARRIVED = f"(999999999999999999 - {{micros}}) || '{ROOT}.1.' || (1000000000 + i)"
+# As many as ``URGENCIES`` has; most find nothing.
+URGENCY = "CASE WHEN i % 50 = 0 THEN 0 WHEN i % 9 = 0 THEN 1 WHEN i % 40 = 0 THEN 2 ELSE 6 END"
 STUDY = f"'{ROOT}.1.' || (1000000000 + i)"
 SERIES = f"'{ROOT}.2.' || (1000000000 + i)"
 STUDY_OF_JOB = f"'{ROOT}.1.' || (1000000001 + (i - 1) / {MANY})"
 SERIES_OF_JOB = f"'{ROOT}.2.' || (1000000001 + (i - 1) / {MANY})"
 OBJECT = f"'{ROOT}.4.' || (1000000000 + i)"
 DELIVERED = "CASE WHEN i % 500 = 0 THEN 'FAILED' WHEN i % 2 = 0 THEN 'COMMITTED' ELSE 'STORED' END"
+
+LINE = (
+    '"study_description": "FILLED", "modalities": ["MR"], "series": 1, "instances": 10, "state": "COMPLETED", '
+    '"outcome": {"model-1": "POSITIVE"}, "received_at": "2020-01-01T00:00:00+00:00", "updated_at": '
+    '"2020-01-01T00:00:00+00:00", "patient": {"id": "P", "name": "NOBODY^FILLED", "birth_date": "19700101", '
+    '"sex": "O"}, "acquired_at": "2019-12-31T12:00:00", "models": [{"model": "model-1", "outcome": "POSITIVE", '
+    '"finding": {"concept": "Hippocampus", "probability": 0.98, "value": 3.25, "unit": "mL", "findings": 1}, '
+    '"reason": null, "jobs": []}], "delivery": {"wanted": 2, "to_commit": 1, "stored": 2, "committed": 1, '
+    '"read_back": null, "failed": 0, "error_code": null}, "assessment": null, "urgency": 1'
+)
+
+
+def _hex(text: str) -> str:
+    return text.encode().hex()
+
+
+# What every line has, what one in 40 and a dozen have, and words that no two lines share.
+TERMS = (
+    f"'m{_hex('MR')}'",
+    f"CASE WHEN i <= 12 THEN 'm{_hex('US')}' WHEN i % 3 = 0 THEN 'm{_hex('CT')}' ELSE 'm{_hex('DX')}' END",
+    f"CASE WHEN i % 40 = 0 THEN 'o{_hex('FAILED')}' WHEN i % 9 = 0 THEN 'o{_hex('POSITIVE')}' "
+    f"ELSE 'o{_hex('NEGATIVE')}' END",
+    f"'n{_hex('model-1')}'",
+    "'u'",
+    f"'w{_hex('nobody')}'",
+    f"'w{_hex('a')}' || {{hex}}",
+    f"'w{_hex('p')}' || {{hex}}",
+)
 
 # What is counted, and: table, columns, values of row ``i``.
 STATEMENTS = (
@@ -166,6 +207,31 @@ STATEMENTS = (
             f"i, i, CASE WHEN i % 2 = 0 THEN 'pacs' ELSE 'archive' END, {DELIVERED}, i % 3, 1, 100, 100, "
             "{at}, {at}, {at}",
         ),
+    ),
+    (
+        "studies",
+        (
+            "assessment",
+            "study_instance_uid, model, model_version, scanner, outcome_found, decision, said_by, said_at, reason, "
+            "corrected, state, attempt",
+            f"{STUDY}, 'model-1', '1.0', 'MR1', 'POSITIVE', 'ACCEPT', 'reader', {{at}}, '', '[]'{{json}}, 'WRITTEN', 1",
+        ),
+    ),
+    (
+        "studies",
+        (
+            "worklist_line",
+            "study_instance_uid, urgency, arrived, revision, projected_at, document",
+            f'{STUDY}, {URGENCY}, {ARRIVED}, 1, {{at}}, (\'{{"study_instance_uid": "\' || {STUDY} || \'", '
+            f'"accession_number": "A\' || i || \'", {LINE}}}\'){{json}}',
+        ),
+    ),
+    *(
+        (
+            "studies",
+            ("worklist_term", "study_instance_uid, term, urgency, arrived", f"{STUDY}, {term}, {URGENCY}, {ARRIVED}"),
+        )
+        for term in TERMS
     ),
     (
         "studies",

@@ -35,6 +35,10 @@ class Operations:
     def retry_deliveries(self, ids: Sequence[int]) -> tuple[Done, ...]:
         return _each(ids, self.outbox.retry)
 
+    def release_deliveries(self, ids: Sequence[int], release: Callable[[int], object]) -> tuple[Done, ...]:
+        """Held ones, because the PACS says that the patient is another one: they are sent all the same."""
+        return _each(ids, release)
+
     def complete_series(self, ids: Sequence[int], complete: Callable[[int], object]) -> tuple[Done, ...]:
         """Nothing more will come of these series: ``complete`` closes one of them with what has come."""
         return _each(ids, complete)

@@ -31,12 +31,16 @@ from pynetdicom import sop_class
 from pynetdicom.presentation import AllStoragePresentationContexts
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
+from node.app import conformance_ups
 from node.config import DimseDestination, ReceiveSection
 from node.config.sections import Source
-from node.deliver import association, find, storage_scu
+from node.deliver import archive, association, find, statuses, taken_classes
 from node.deliver.negotiation import Syntax, proposals
 from node.domain.document import REJECTIONS
+from node.domain.holdings import OF_LEVEL, UNIQUE
+from node.domain.query import Level
 from node.receive import contexts, peers, storage_scp
+from node.receive.query.find_scp import FindStatus, query_contexts
 from node.receive.status import Status
 from node.results import header, source
 from node.results.context import LABEL_MAP_SEGMENTATION
@@ -62,6 +66,15 @@ _ANSWERS: Final[Mapping[Status, str]] = {
     Status.UNDECODABLE_DATA_SET: "the data set cannot be parsed",
     Status.INCOMPLETE_DATA_SET: "a mandatory identifying attribute is absent",
 }
+_QUERY_ANSWERS: Final[Mapping[FindStatus, str]] = {
+    FindStatus.PENDING: "a match",
+    FindStatus.PENDING_WITHOUT_KEYS: "a match, without keys that were asked for and are not supported",
+    FindStatus.SUCCESS: "no further match",
+    FindStatus.CANCELED: "C-CANCEL was received",
+    FindStatus.OUT_OF_RESOURCES: "more matches than `query.max_matches`, or the database does not answer",
+    FindStatus.MISMATCH: "a level of another model, no single unique key of a level above, or an unusable key",
+    FindStatus.UNABLE: "an error of the node itself",
+}
 _REJECTIONS: Final[Mapping[peers.Rejection, str]] = {
     peers.Rejection.CALLING_AE_NOT_RECOGNISED: "the calling AE title, or its address, is not on the allow list",
     peers.Rejection.CALLED_AE_NOT_RECOGNISED: "another AE was called",
@@ -77,6 +90,12 @@ def tables() -> dict[str, str]:
         "scu contexts": _scu,
         "answers": _answers,
         "rejections": _rejections,
+        "query answers": _query_answers,
+        "query keys": _query_keys,
+        "classes taken": _taken,
+        "ups contexts": _ups_contexts,
+        "ups answers": lambda: _table(("status", "name", "when"), conformance_ups.answers()),
+        "ups attributes": _ups_attributes,
         "limits": _limits,
         "withdrawals": _withdrawals,
         "copied attributes": _copied,
@@ -102,7 +121,7 @@ def other_scp_contexts() -> list[tuple[str, Sequence[str]]]:
     """Beside storage: abstract syntax and the transfer syntaxes accepted for it."""
     return [
         (str(context.abstract_syntax), [str(uid) for uid in context.transfer_syntax or []])
-        for context in contexts.other_than_storage()
+        for context in (*contexts.other_than_storage(), *query_contexts())
     ]
 
 
@@ -115,6 +134,7 @@ def scu_contexts() -> dict[str, list[Syntax]]:
         "N-ACTION": proposals([Syntax(str(StorageCommitmentPushModel), implicit)]),
         "C-ECHO": [Syntax(str(Verification), implicit)],
         "C-FIND": [Syntax(str(find.MODEL), implicit)],
+        "C-MOVE": [Syntax(str(archive.MOVE), implicit)],
     }
 
 
@@ -181,10 +201,51 @@ def _answers() -> str:
     return _table(("status", "name", "when"), ((f"{one:04X}", one.name, _ANSWERS[one]) for one in Status))
 
 
+def _taken() -> str:
+    return _table(
+        ("name", "UID", "proposed"),
+        (
+            (in_words(uid), uid, "uncompressed; compressed" if uid in taken_classes.IMAGES else "uncompressed")
+            for uid in taken_classes.TAKEN
+        ),
+    )
+
+
+def _query_answers() -> str:
+    return _table(("status", "name", "when"), ((f"{one:04X}", one.name, _QUERY_ANSWERS[one]) for one in FindStatus))
+
+
+def _query_keys() -> str:
+    """Each at the highest level that has it."""
+    rows: dict[str, tuple[str, str, str]] = {}
+    for level in Level:
+        for keyword in OF_LEVEL[level]:
+            kind = "unique" if keyword == UNIQUE[level] else "matched and returned"
+            rows.setdefault(keyword, (level.value, _tag(keyword), kind))
+    return _table(("level", "attribute", "key"), rows.values())
+
+
 def _rejections() -> str:
     return _table(
         ("result, source, reason", "name", "when"),
         ((", ".join(map(str, one.value)), one.name, _REJECTIONS[one]) for one in peers.Rejection),
+    )
+
+
+def _ups_contexts() -> str:
+    return _table(
+        ("abstract syntax", "transfer syntaxes", "role"),
+        (
+            (f"{in_words(uid)} ({uid})", "; ".join(map(in_words, syntaxes)), role)
+            for uid, syntaxes, role in conformance_ups.contexts()
+        ),
+    )
+
+
+def _ups_attributes() -> str:
+    return _table(
+        ("attribute", "N-CREATE", "N-SET"),
+        ((_tag(keyword), created, changed) for keyword, created, changed in conformance_ups.attributes()),
     )
 
 
@@ -201,7 +262,7 @@ def _limits() -> str:
             ("asynchronous operations", "not accepted", "never proposed"),
             ("port", receive["port"].default, "as configured"),
             ("attempts for an object", "", send["max_attempts"].default),
-            ("C-STORE statuses taken for stored", "", _statuses((0, *storage_scu.WARNINGS))),
+            ("C-STORE statuses taken for stored", "", _statuses((0, *statuses.WARNINGS))),
             ("implementation in files written", implementation, "the same"),
         ],
     )  # fmt: skip

@@ -3,31 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from node.config import Config, DimseDestination
-from node.deliver import storage_scu
+from pydantic import SecretStr
+
+from node.app.clock import SystemClock
+from node.config import (
+    Config,
+    DimseDestination,
+    FhirDestination,
+    FolderDestination,
+    Hl7Destination,
+    Served,
+    StowDestination,
+)
+from node.config import (
+    Destination as Settings,
+)
+from node.deliver import fhir_server, folder, hl7_listener, storage_scu, stow
 from node.deliver.association import Peer
+from node.deliver.http import WebAccess, WebPeer
+from node.deliver.oru import Parties
+from node.deliver.report import ReportSource
 from node.domain.delivery import CommitmentReport
-from node.domain.rendition import Rendition, Wishes
+from node.domain.report import Report
 from node.domain.retry import RetryPolicy
-from node.errors import NotFound
+from node.errors import ConfigurationError, NotFound
+from node.ports import Destination, Outgoing
+
+LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
 
 
 def destination(
     config: Config, name: str, apply_report: Callable[[CommitmentReport], object] | None = None
-) -> storage_scu.DimseDestination:
-    """
+) -> Destination:
+    """One to ask whether it is there.
+
     Raises:
         NotFound: the configuration names no such destination.
     """
     for settings in config.destinations:
         if settings.name == name:
-            return dimse_destination(config, settings, apply_report)
+            return opened(config, settings, nothing_said, apply_report)
     names = ", ".join(one.name for one in config.destinations) or "none"
     raise NotFound(f"no destination {name!r}; there are: {names}")
 
 
-def dimse_destination(
+def opened(
+    config: Config,
+    settings: Settings,
+    reports: ReportSource,
+    apply_report: Callable[[CommitmentReport], object] | None = None,
+) -> Destination:
+    """One destination, for one thread; ``reports`` are what messages are made of."""
+    match settings:
+        case DimseDestination():
+            return _dimse(config, settings, apply_report)
+        case FolderDestination():
+            return folder.FolderDestination(settings.name, settings.path)
+        case StowDestination():
+            return stow.StowDestination(settings.name, WebPeer(_access(settings)), read_back=settings.read_back)
+        case Hl7Destination():
+            return _hl7(config, settings, reports)
+        case FhirDestination():
+            return fhir_server.FhirDestination(settings.name, WebPeer(_access(settings)), reports)
+
+
+def _hl7(config: Config, settings: Hl7Destination, reports: ReportSource) -> hl7_listener.Hl7Destination:
+    listener = hl7_listener.Listener(settings.host, settings.port, settings.timeout_s, settings.charset)
+    parties = Parties(
+        config.node.ae_title, settings.sending_facility, settings.receiving_application, settings.receiving_facility
+    )
+    return hl7_listener.Hl7Destination(settings.name, listener, parties, reports, SystemClock())
+
+
+def nothing_said(outgoing: Outgoing) -> Report:
+    """Where nothing is sent, only asked for."""
+    raise NotFound("no report is at hand", sop_instance_uid=outgoing.sop_instance_uid)
+
+
+def _dimse(
     config: Config, settings: DimseDestination, apply_report: Callable[[CommitmentReport], object] | None
 ) -> storage_scu.DimseDestination:
     peer = Peer(
@@ -46,16 +101,31 @@ def dimse_destination(
     )
 
 
-def wishes(config: Config) -> dict[str, Wishes]:
-    """What each destination is sent, by its name."""
-    return {
-        one.name: Wishes(
-            frozenset(Rendition(kind.upper()) for kind in one.pictures),
-            None if one.segmentation == "model" else Rendition(one.segmentation.upper()),
-        )
-        for one in config.destinations
-    }
+def _access(settings: StowDestination | FhirDestination) -> WebAccess:
+    return WebAccess(
+        url=settings.url,
+        timeout_s=settings.timeout_s,
+        username=settings.username,
+        password=_secret(settings.password, settings.password_file),
+        token=_secret(settings.bearer_token, settings.bearer_token_file),
+        ca_certificate=settings.ca_certificate,
+        certificate=settings.certificate,
+        key=settings.key,
+    )
 
 
-def delivery_policy(settings: DimseDestination) -> RetryPolicy:
+def _secret(value: SecretStr | None, file: Path | None) -> str | None:
+    """
+    Raises:
+        ConfigurationError: the file that held it a moment ago cannot be read.
+    """
+    if value is not None:
+        return value.get_secret_value()
+    try:
+        return None if file is None else file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError([(str(file), "the secret in it cannot be read")]) from error
+
+
+def delivery_policy(settings: Served) -> RetryPolicy:
     return RetryPolicy(settings.max_attempts, settings.retry_base_s, settings.retry_cap_s)

@@ -10,7 +10,7 @@ from node.admin.timers import Timer
 from node.app.records import Records
 from node.app.room import room
 from node.app.stores import has_journal, journal_pool
-from node.config import Config
+from node.config import Config, commits
 from node.database.removals import SqlRelocation, SqlRemovals
 from node.database.retention import SqlRetentionRecord
 from node.domain.retention import RetentionRule
@@ -49,7 +49,7 @@ def retention_rule(config: Config) -> RetentionRule:
     return RetentionRule(
         images=_for(config.retention.images_s),
         rows=_for(config.retention.rows_s),
-        committing=frozenset(one.name for one in config.destinations if one.commitment),
+        committing=frozenset(one.name for one in config.destinations if commits(one)),
     )
 
 

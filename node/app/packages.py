@@ -36,3 +36,9 @@ def find_model(config: Config, model: str) -> ModelDescription:
         known = sorted({*found.models, *found.demonstrations})
         raise NotFound(f"no enabled model {model!r}; there are: {', '.join(known) or 'none'}")
     return named
+
+
+def demonstrations(config: Config) -> frozenset[str]:
+    """The ids of the packages that say of themselves that they only demonstrate, enabled or not."""
+    found = scan_models(config)
+    return frozenset(one.id for one in (*found.models.values(), *found.demonstrations.values()) if one.demonstration)

@@ -6,10 +6,10 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
-from node.domain.study import Value
 from node.errors import AinodeError
 from node.ports import RoleBoard
 
@@ -34,7 +34,7 @@ class Place:
 class Heartbeat:
     """Beats for one process until it is left; ``detail`` is asked at each beat."""
 
-    def __init__(self, board: RoleBoard, place: Place, detail: Callable[[], Mapping[str, Value]]) -> None:
+    def __init__(self, board: RoleBoard, place: Place, detail: Callable[[], Mapping[str, Any]]) -> None:
         self._board = board
         self._place = place
         self._detail = detail

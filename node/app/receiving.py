@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from node.app.place import Heartbeat, Place
+from node.app.querying import query_services
 from node.app.records import Records
 from node.app.room import measuring
 from node.app.running import receiver_name
@@ -33,6 +34,7 @@ def serve(records: Records, place: Place) -> None:
         lambda information: records.outbox.apply_report(parse_report(information)),
         receiver=receiver_name(place.host, place.instance),
         listener=None if place.listen_fd is None else socket.socket(fileno=place.listen_fd),
+        services=query_services(records),
     )
     scp.start()
     with Heartbeat(records.roles, place, lambda: {"port": scp.address[1]}):

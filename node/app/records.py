@@ -9,17 +9,21 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from node.app.clock import SystemClock
-from node.app.destinations import wishes
 from node.app.stores import holding, open_files, open_journal
-from node.config import Config
+from node.app.wishes import FittedWishes
+from node.config import Config, commits
 from node.database.arrivals import SqlArrivalRecord
+from node.database.audit import SqlAudit
 from node.database.catalogue import SqlCatalogue
+from node.database.destination_rows import SqlDestinations
 from node.database.engine import make_engine
 from node.database.migrations import upgrade
 from node.database.outbox import SqlOutbox
 from node.database.result_rows import SqlResults
 from node.database.roles import SqlRoleBoard
+from node.domain.audit import SYSTEM
 from node.domain.retry import RetryPolicy
+from node.jobs.assessments import SqlAssessments
 from node.jobs.documents import SqlDueDocuments
 from node.jobs.queue import SqlJobQueue
 from node.jobs.withdrawals import SqlWithdrawals
@@ -41,6 +45,8 @@ class Records:
     queue: SqlJobQueue
     outbox: SqlOutbox
     roles: SqlRoleBoard
+    destinations: SqlDestinations
+    wishes: FittedWishes
     worklist: Worklist
     instances: EitherStore
     journal: JournalStore
@@ -48,8 +54,10 @@ class Records:
     arrivals: SqlArrivalRecord
     results: FileStore
     documents: SqlDueDocuments
+    assessments: SqlAssessments
     withdrawals: SqlWithdrawals
     written: SqlResults
+    audit: SqlAudit
 
     def close(self) -> None:
         self.journal.close()
@@ -62,8 +70,10 @@ class Records:
         return socket.gethostname()
 
 
-def open_records(config: Config, instance: str = "command") -> Records:
+def open_records(config: Config, instance: str = "command", actor: str | None = None) -> Records:
     """Open database and stores, with the schema brought up to date. ``instance`` names this process.
+
+    ``actor`` is who does what is done with them, for the log of uses: the process itself where it is nobody else.
 
     Raises:
         StoreUnavailable: a folder cannot be made.
@@ -73,16 +83,19 @@ def open_records(config: Config, instance: str = "command") -> Records:
     if config.database.url.startswith("sqlite:///"):
         Path(config.database.url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     clock = SystemClock()
+    by = actor or f"{SYSTEM}:{socket.gethostname()}/{instance}"
     engine = make_engine(config.database.url, database_password(config))
     upgrade(engine)
     files, journal = open_files(config), open_journal(config, clock, f"{socket.gethostname()}/{instance}")
     instances = EitherStore(files, journal, files if config.store.kind == "files" else journal)
     delivery_attempts = {destination.name: destination.max_attempts for destination in config.destinations}
+    destinations = SqlDestinations(engine, clock)
+    wishes = FittedWishes(config, destinations, clock)
     return Records(
         config=config,
         clock=clock,
         engine=engine,
-        catalogue=SqlCatalogue(engine, clock, config.work.max_attempts, holding(instances)),
+        catalogue=SqlCatalogue(engine, clock, config.work.max_attempts, holding(instances), by),
         queue=SqlJobQueue(
             engine,
             clock,
@@ -90,19 +103,24 @@ def open_records(config: Config, instance: str = "command") -> Records:
             delivery_attempts,
             config.work.max_wait_s,
             RetryPolicy(config.work.max_attempts, config.work.retry_base_s, config.work.retry_cap_s),
-            wishes=wishes(config),
+            wishes=wishes,
+            actor=by,
         ),
-        outbox=SqlOutbox(engine, clock),
+        outbox=SqlOutbox(engine, clock, actor=by),
         roles=SqlRoleBoard(engine, clock),
-        worklist=Worklist(engine, clock, [one.name for one in config.destinations if one.commitment]),
+        destinations=destinations,
+        wishes=wishes,
+        worklist=Worklist(engine, clock, [one.name for one in config.destinations if commits(one)]),
         instances=instances,
         journal=journal,
         files=files,
         arrivals=SqlArrivalRecord(engine, clock, holding(instances)),
         results=FileStore(data / "results"),
-        documents=SqlDueDocuments(engine, clock, delivery_attempts, wishes(config)),
-        withdrawals=SqlWithdrawals(engine),
+        documents=SqlDueDocuments(engine, clock, delivery_attempts, wishes, by),
+        assessments=SqlAssessments(engine, clock, delivery_attempts, wishes, by),
+        withdrawals=SqlWithdrawals(engine, by),
         written=SqlResults(engine),
+        audit=SqlAudit(engine, clock, by),
     )
 
 

@@ -15,12 +15,14 @@ from node.app.writing import rejection_writer, result_writer
 from node.database.history import SqlResultHistory
 from node.database.plain import documents_from_plain
 from node.database.result_rows import Row
+from node.domain.audit import Action, Use
 from node.domain.document import RejectionTitle, ResultKind, Withdrawal, failure_reason
 from node.domain.model import ModelDescription
 from node.domain.rendition import SETS, Rendition
 from node.domain.result import EarlierResult, InferenceResult, Outcome
 from node.domain.study import ByteRange, StoredInstance
 from node.errors import AinodeError, NotFound, ObjectMissing
+from node.infer import given_priors
 from node.infer.due_documents import UNKNOWN, absent_model
 from node.infer.executor import SpawnedExecutor
 from node.infer.parameters import package_digest
@@ -29,6 +31,12 @@ from node.ports import InferenceReply, InferenceRequest, Run
 from node.receive import part10
 from node.results.compare import Difference, compare
 
+NAMES = {
+    ResultKind.RESULT: "second run",
+    ResultKind.FAILED: "document of the failure",
+    ResultKind.REJECTION: "rejection note",
+    ResultKind.ASSESSMENT: "assessed report",
+}
 SAME_COMPUTATION = ("device", "precision", "libraries")
 
 
@@ -53,10 +61,13 @@ def verify(records: Records, uid: str, device: str) -> dict[str, Any]:
         raise NotFound(f"no result has this UID: {uid}")
     rows = [row for row in named if row["job_id"] == named[-1]["job_id"]]
     found = list(_Reproduction(records, rows, device).findings())
+    job, ok = rows[0]["job_id"], all(one.ok for one in found)
+    detail = {"uid": uid, "device": device, "ok": ok}
+    records.audit.record(Use(Action.RESULT_VERIFIED, f"job {job}", rows[0]["study_instance_uid"], detail))
     return {
         "uid": uid,
-        "job": rows[0]["job_id"],
-        "ok": all(one.ok for one in found),
+        "job": job,
+        "ok": ok,
         "findings": [asdict(one) for one in found],
     }
 
@@ -131,7 +142,11 @@ class _Reproduction:
     def _again(self) -> Iterator[Finding]:
         for kind, attempt in dict.fromkeys((row["kind"], row["attempt"]) for row in self._rows):
             rows = [row for row in self._rows if (row["kind"], row["attempt"]) == (kind, attempt)]
-            name = {"RESULT": "second run", "FAILED": "document of the failure", "REJECTION": "rejection note"}[kind]
+            name = NAMES[ResultKind(kind)]
+            if kind == ResultKind.ASSESSMENT:
+                # A person's word: no run says it again.
+                yield Finding(name, True, detail="kept as it was written")
+                continue
             if kind == ResultKind.FAILED and (attempt != self._job.attempt or "error_code" not in self._told):
                 yield Finding(name, True, detail=f"of attempt {attempt}, whose provenance a later attempt replaced")
                 continue
@@ -175,7 +190,11 @@ class _Reproduction:
             self._locations(sources),
             self._earlier(rows),
             frozenset(renditions),
+            given_priors.instances_of(self._priors()),
         )
+
+    def _priors(self) -> list[given_priors.OfSeries]:
+        return given_priors.images_of(self._job.priors, self._records.catalogue)
 
     def _locations(self, sources: Sequence[StoredInstance]) -> tuple[ByteRange, ...]:
         return tuple(self._records.instances.locate(source.storage_key) for source in sources)
@@ -193,7 +212,8 @@ class _Reproduction:
         try:
             timeout_s = model.runtime.timeout_s or self._records.config.work.timeout_s
             locations = self._locations(self._sources())
-            request = InferenceRequest(model, locations, resolve(self._device)[0], timeout_s)
+            priors = given_priors.located(self._priors(), self._records.instances)
+            request = InferenceRequest(model, locations, resolve(self._device)[0], timeout_s, priors)
             return executor.run(request, lambda: None)
         finally:
             executor.close()

@@ -8,10 +8,13 @@ from node.app.records import Records
 from node.app.stores import has_journal
 from node.config import Config
 from node.database.closings import SqlClosings
+from node.database.retrievals import SqlRetrievals
 from node.deliver.association import Peer
 from node.deliver.find import FindSource
 from node.domain.admission import Route, RouteCondition
 from node.domain.model import ModelDescription
+from node.domain.retrieval import Purpose
+from node.domain.study import Series
 from node.route.backlog import Backlog
 from node.route.close_series import CloseSeries, Reprocess
 from node.route.completeness import CompletenessRule
@@ -72,9 +75,36 @@ def series_closer(
     gathering = Gathering(records.catalogue, rule, SqlClosings(records.engine, clock), inquiry)
     backlog = Backlog(records.journal, records.arrivals, clock) if has_journal(config) else None
     return CloseSeries(
-        records.catalogue, clock, lambda: list(models.values()), routes(config), rule, gathering, backlog
+        records.catalogue,
+        clock,
+        lambda: list(models.values()),
+        routes(config),
+        rule,
+        gathering,
+        backlog,
+        is_prior=is_prior(SqlRetrievals(records.engine, clock)),
+        priors_wait_s=config.work.priors_wait_s,
     )
 
 
 def reprocess(records: Records, models: Mapping[str, ModelDescription]) -> Reprocess:
-    return Reprocess(records.catalogue, records.queue, lambda: list(models.values()), routes(records.config))
+    return Reprocess(
+        records.catalogue,
+        records.queue,
+        lambda: list(models.values()),
+        routes(records.config),
+        records.config.work.priors_wait_s,
+    )
+
+
+def is_prior(retrievals: SqlRetrievals) -> Callable[[Series], bool]:
+    """Whether a series came because its study was fetched as a prior of another one, and for nothing else.
+
+    What somebody else sends of that study is judged like everything that comes.
+    """
+
+    def asked(series: Series) -> bool:
+        known = retrievals.of(series.study_instance_uid)
+        return known is not None and known.purpose is Purpose.PRIOR and known.ae_title == series.calling_ae
+
+    return asked

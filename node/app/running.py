@@ -19,10 +19,12 @@ from node.app.stores import has_journal
 from node.app.supervisor import RoleProcess, Supervisor, stop_on_signals
 from node.config import Config
 from node.errors import StoreError
+from node.jobs.subscriptions import SqlSubscriptions
 
 log = structlog.get_logger()
 
-# Roles that are asked for; what is received into a journal is recorded by a process that goes with them.
+# Roles that are asked for; what is received into a journal is recorded by a process that goes with them, and where
+# workitems are served, a process that does goes with the web.
 ROLES = ("receive", "work", "deliver", "timers", "web")
 RECORDER = "record-0"
 LISTEN_BACKLOG = 128
@@ -39,6 +41,9 @@ def run(config: Config, path: Path | None, roles: Sequence[str]) -> bool:
     stop = threading.Event()
     stop_on_signals(stop)
     records = open_records(config)
+    if "web" in roles and not config.ups.enabled:
+        # What happens would be written down for subscribers whom nobody tells.
+        SqlSubscriptions(records.engine, records.clock).forget_all()
     listening = listen(config.receive.host, config.receive.port, stop) if "receive" in roles else None
     recording = "receive" in roles and has_journal(config)
     if recording:
@@ -101,6 +106,8 @@ def processes(
             for device in devices.resolve(config.work.device)
         ]
     found += [RoleProcess(role, role) for role in ("deliver", "timers", "web") if role in roles]
+    if config.ups.enabled and "web" in roles:
+        found.append(RoleProcess("ups", "ups"))
     return found
 
 

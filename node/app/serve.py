@@ -34,6 +34,7 @@ ROLE_MODULES = {
     "deliver": "node.app.delivering",
     "timers": "node.app.ticking",
     "web": "node.app.web",
+    "ups": "node.app.workitems",
 }
 
 

@@ -8,7 +8,7 @@ from node import __version__
 from node.app.packages import scan_models
 from node.app.records import Records
 from node.app.room import room
-from node.show.state import node_state, why_not_ok
+from node.show.state import away, node_state, why_not_ok
 
 
 def node_status(records: Records) -> dict[str, Any]:
@@ -30,7 +30,9 @@ def node_status(records: Records) -> dict[str, Any]:
     paused = records.queue.paused()
     quarantined, documents = records.worklist.quarantined(), records.worklist.documents()
     broken = [model for model in models if model["problem"]]
+    destinations = destination_states(records)
     reasons = why_not_ok(roles, disk, broken, paused, quarantined, documents["given_up"])
+    reasons += away(destinations)
     return {
         "state": node_state(roles, reasons),
         "version": __version__,
@@ -40,8 +42,20 @@ def node_status(records: Records) -> dict[str, Any]:
         "quarantined": quarantined,
         "documents": documents,
         "deliveries": deliveries,
+        "destinations": destinations,
         "disk": disk,
         "devices": records.worklist.devices(),
         "models": models,
         "paused": paused,
     }
+
+
+def destination_states(records: Records) -> list[dict[str, Any]]:
+    """Each with its type, what waits for it, and its circuit: ``open`` is None where nobody serves it."""
+    settings = records.config.destinations
+    circuits, waiting = records.destinations.circuits(), records.destinations.waiting([one.name for one in settings])
+    unknown = {"open": None, "failures": None, "since": None, "error_code": None, "probe_at": None}
+    return [
+        {"name": one.name, "type": one.type, "waiting": waiting[one.name], "circuit": circuits.get(one.name, unknown)}
+        for one in settings
+    ]

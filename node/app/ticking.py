@@ -1,13 +1,17 @@
-"""The timers role: closing series, rescuing what dead processes held, expiring commitments."""
+"""The timers role: closing series, rescuing what dead processes held, expiring commitments, noting the audit head."""
 
 from __future__ import annotations
 
 import threading
 
-from node.admin.timers import Timer, run_steadily, run_timers
+import structlog
+
+from node.admin.timers import Timer, guarded, run_steadily, run_timers
+from node.app.assessing import assessment_timer
 from node.app.keeping import keeping_timers
 from node.app.packages import open_models
 from node.app.place import Heartbeat, Place
+from node.app.projecting import projection
 from node.app.records import Records
 from node.app.routing import series_closer
 from node.database import tallies
@@ -17,6 +21,11 @@ CLOSE_EVERY_S = 0.05
 RESCUE_EVERY_S = 1.0
 EXPIRE_EVERY_S = 5.0
 FOLD_EVERY_S = 5.0
+PROJECT_EVERY_S = 5.0
+# Where logs are kept elsewhere, the audit log cannot be cut or written anew further back than this unnoticed.
+NOTE_EVERY_S = 600.0
+
+log = structlog.get_logger()
 
 
 def serve(records: Records, place: Place) -> None:
@@ -33,11 +42,25 @@ def serve(records: Records, place: Place) -> None:
         Timer("rescue jobs", RESCUE_EVERY_S, records.queue.rescue),
         Timer("rescue deliveries", RESCUE_EVERY_S, records.outbox.rescue),
         Timer("expire commitments", EXPIRE_EVERY_S, records.outbox.expire_commitments),
+        # The web role does it at once; without one the changes shall not pile up.
+        Timer("lines of the worklist", PROJECT_EVERY_S, projection(records).project_some),
         Timer("fold counts", FOLD_EVERY_S, lambda: tallies.fold(records.engine)),
         *keeping_timers(records),
+        assessment_timer(records),
     )
+    noting = Timer("note audit head", NOTE_EVERY_S, lambda: note_head(records))
     with Heartbeat(records.roles, place, dict):
         closing.start()
         place.ready()
-        run_timers(timers, place.stop)
+        guarded(noting)()
+        run_timers((*timers, noting), place.stop)
         closing.join()
+
+
+def note_head(records: Records) -> None:
+    """One line that says where the log of uses ends: ``ainode audit verify --head`` compares it."""
+    head = records.audit.head()
+    if head is None:
+        log.error("audit head is gone")
+    else:
+        log.info("audit head", number=head.number, digest=head.digest)

@@ -1,35 +1,90 @@
-"""The web role: for now health, readiness and metrics on loopback; the worklist pages come later."""
+"""The web role: the pages, the API, health, readiness and metrics."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
+from node.admin.operations import Operations
+from node.app.assessing import assessing
+from node.app.logins import logins
+from node.app.packages import demonstrations
 from node.app.place import Heartbeat, Place
+from node.app.projecting import projection
 from node.app.records import Records
 from node.app.status import node_status
-from node.show.health import health_application
+from node.app.viewing import StudyPictures
+from node.app.workitems import web_steps
+from node.show.application import make_web
+from node.show.choices import Choices
+from node.show.destinations import Destinations
+from node.show.list_page.router import is_loopback
+from node.show.listing import Listing
+from node.show.site import Site
+from node.show.throughput import Throughput
+from node.show.waiting import Waiting
+
+# Of an actor in the log of uses who used the pages; what follows is the name of the account.
+PAGES = "web"
+# Requests under way end in this time.
+DRAIN_S = 5
 
 
 def serve(records: Records, place: Place) -> None:
     """Serve until the process is told to stop."""
     web = records.config.web
     listening = socket.create_server((web.host, web.port))
-    application = health_application(lambda: node_status(records))
-    server = _Server(uvicorn.Config(application, log_config=None, access_log=False), place)
+    made = make_web(site(records))
+    settings = uvicorn.Config(
+        made.application, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=DRAIN_S
+    )
+    server = _Server(settings, place, made.follower.stop)
     with listening, Heartbeat(records.roles, place, lambda: {"port": listening.getsockname()[1]}):
+        made.follower.start()
         server.run(sockets=[listening])
+
+
+def site(records: Records) -> Site:
+    """What the pages are given of ``records``."""
+    engine, clock, worklist = records.engine, records.clock, records.worklist
+    return Site(
+        config=records.config,
+        clock=clock,
+        worklist=worklist,
+        listing=Listing(engine),
+        projection=projection(records),
+        waiting=Waiting(engine, clock),
+        destinations=Destinations(engine, records.config),
+        throughput=Throughput(engine, clock),
+        choices=Choices(engine, clock),
+        status=lambda: node_status(records),
+        actions=lambda user: operations_of(records, f"{PAGES}:{user}"),
+        logins=logins(records, PAGES),
+        instances=records.instances,
+        results=records.results,
+        open_reading=is_loopback(records.config.web.host),
+        views=StudyPictures(records),
+        assessments=assessing(records),
+        demonstrations=demonstrations(records.config),
+        steps=web_steps(records) if records.config.ups.enabled else None,
+    )
+
+
+def operations_of(records: Records, actor: str) -> Operations:
+    """What an operator may do, done in his name."""
+    return Operations(records.queue.acting(actor), records.outbox.acting(actor))
 
 
 class _Server(uvicorn.Server):
     """Uvicorn under our supervisor: says when it serves, stops when the process is told to."""
 
-    def __init__(self, config: uvicorn.Config, place: Place) -> None:
+    def __init__(self, config: uvicorn.Config, place: Place, stopping: Callable[[], None]) -> None:
         super().__init__(config)
         self._place = place
+        self._stopping = stopping
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -41,4 +96,8 @@ class _Server(uvicorn.Server):
         self._place.ready()
 
     async def on_tick(self, counter: int) -> bool:
-        return await super().on_tick(counter) or self._place.stop.is_set()
+        ends = await super().on_tick(counter) or self._place.stop.is_set()
+        if ends:
+            # Streams of events end by themselves never; the server waits for what is under way.
+            self._stopping()
+        return ends

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from node.app.destinations import wishes
 from node.app.packages import open_models
 from node.app.place import Heartbeat, Place
 from node.app.records import Records
 from node.app.writing import rejection_writer, result_writer
 from node.database.history import SqlResultHistory
+from node.database.priors import SqlPriors
 from node.domain.retry import RetryPolicy
 from node.infer.due_documents import DueDocumentWriter
 from node.infer.executor import SpawnedExecutor
@@ -41,9 +41,10 @@ def serve(records: Records, place: Place) -> None:
             rejection_writer(),
             history,
             models,
-            wishes=wishes(records.config),
+            wishes=records.wishes,
         ),
-        wishes=wishes(records.config),
+        wishes=records.wishes,
+        priors=SqlPriors(records.engine, records.clock),
     )
     with Heartbeat(records.roles, place, lambda: {"device": place.device}):
         place.ready()

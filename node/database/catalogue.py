@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, case, func, insert, select, update
 
-from node.database import arrivals, instance_rows, supersession
+from node.database import arrivals, audit, instance_rows, supersession
 from node.database.alerts import raise_alerts
 from node.database.job_rows import insert_job
 from node.database.plain import condition_to_plain
@@ -16,20 +16,27 @@ from node.database.recording import Holds, record_instances, trusted
 from node.database.tables import admission, association, instance, series, series_association, series_closing, study
 from node.database.unit_of_work import UnitOfWork
 from node.domain.admission import Admission
+from node.domain.audit import SYSTEM, Action, Use
 from node.domain.job import NewJob
-from node.domain.study import Closure, OpenSeries, Series, SeriesState, StoredInstance, Value
+from node.domain.study import CloseReason, Closure, OpenSeries, Series, SeriesState, StoredInstance, Value
 from node.errors import NotFound, ObjectMissing
 from node.ports import Clock, Recorded
 
 
 class SqlCatalogue:
-    """``max_attempts`` is the budget of the jobs that closing a series makes; ``holds`` as in ``SqlArrivalRecord``."""
+    """``max_attempts`` is the budget of the jobs that closing a series makes; ``holds`` as in ``SqlArrivalRecord``.
 
-    def __init__(self, engine: Engine, clock: Clock, max_attempts: int = 3, holds: Holds = trusted) -> None:
+    ``actor`` is whose word closes a series, for the log of uses.
+    """
+
+    def __init__(
+        self, engine: Engine, clock: Clock, max_attempts: int = 3, holds: Holds = trusted, actor: str = SYSTEM
+    ) -> None:
         self._work = UnitOfWork(engine)
         self._holds = holds
         self._clock = clock
         self._max_attempts = max_attempts
+        self._actor = actor
 
     def open_association(
         self, association_id: str, calling_ae: str, called_ae: str, peer_host: str, receiver: str
@@ -125,6 +132,9 @@ class SqlCatalogue:
         for new in jobs:
             insert_job(connection, new, now, self._max_attempts)
         supersession.close_revision(connection, study_uid, series_uid, revision, now)
+        if closure.reason is CloseReason.OPERATOR:
+            use = Use(Action.SERIES_COMPLETED, f"series {series_uid}", study_uid, {"revision": revision})
+            audit.append(connection, self._actor, now, [use])
         return True
 
     def raise_alert(self, kind: str, subject: str, detail: Mapping[str, Value]) -> None:

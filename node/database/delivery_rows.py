@@ -140,4 +140,5 @@ def delivery_from_row(row: Row[*tuple[Any, ...]]) -> Delivery:
         transaction_uid=row.transaction_uid,
         error_code=row.error_code,
         error=row.error,
+        released_at=row.released_at,
     )

@@ -39,7 +39,8 @@ class SqlResultHistory:
             jobs.c.revision <= job.revision,
             # Of the job itself what it said of its failures before it was run again.
             or_(jobs.c.id != job.id, result.c.attempt < job.attempt),
-            result.c.kind != ResultKind.REJECTION,
+            # What a person made of a report stands beside it, and is followed by what follows that.
+            result.c.kind.not_in((ResultKind.REJECTION, ResultKind.ASSESSMENT)),
             result.c.sop_class_uid.startswith(REPORTS, autoescape=True),
             result.c.sop_class_uid != KEY_OBJECT_SELECTION,
         )

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
 from node.database import supersession
 from node.database.plain import reason_from_plain, reason_to_plain
+from node.database.priors import priors_from_plain
 from node.database.statements import insert_new
 from node.database.tables import job as jobs
+from node.domain.identity import derive_uid
 from node.domain.job import Job, JobState, NewJob, Priority
+from node.domain.prior import PriorState
 from node.domain.result import Outcome
 
 
-def insert_job(connection: Connection, new: NewJob, now: datetime, max_attempts: int) -> int:
-    """The id of the job with this key, made if it did not exist; a new one replaces what is unfinished of the same."""
+class MadeJob(NamedTuple):
+    """``new``: there was none with this key."""
+
+    id: int
+    new: bool
+
+
+def insert_job(connection: Connection, new: NewJob, now: datetime, max_attempts: int) -> MadeJob:
+    """The job with this key, made if it did not exist; a new one replaces what is unfinished of the same."""
     made = insert_new(
         connection,
         jobs,
@@ -36,16 +46,23 @@ def insert_job(connection: Connection, new: NewJob, now: datetime, max_attempts:
             "attempt": 0,
             "max_attempts": max_attempts,
             "budget": max_attempts,
-            "run_after": now,
+            "run_after": now + timedelta(seconds=new.priors_wait_s or 0.0),
+            "priors_state": None if new.priors_wait_s is None else PriorState.WANTED,
             "cancel_requested": False,
             "created_at": now,
             "updated_at": now,
+            "workitem_uid": new.workitem_uid or workitem_uid(new.key, now),
         },
     )
     job_id: int = connection.execute(select(jobs.c.id).where(jobs.c.key == new.key)).scalar_one()
     if made:
         supersession.replace_unfinished(connection, job_id, new, now)
-    return job_id
+    return MadeJob(job_id, made)
+
+
+def workitem_uid(key: str, made_at: datetime) -> str:
+    """The SOP Instance UID of a job as a workitem; another node's job with this key is another workitem."""
+    return derive_uid("workitem", key, made_at.isoformat())
 
 
 def job_from_row(row: Row[*tuple[Any, ...]]) -> Job:
@@ -80,4 +97,5 @@ def job_from_row(row: Row[*tuple[Any, ...]]) -> Job:
         superseded_by=fields["superseded_by"],
         superseded_at=fields["superseded_at"],
         withdrawn_at=fields["withdrawn_at"],
+        priors=priors_from_plain(fields["priors_state"], fields["priors"]),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, select, update
 
-from node.database import commitments
+from node.database import audit, commitments
 from node.database.delivery_rows import (
     DELIVERIES,
     RELEASED,
@@ -22,7 +23,8 @@ from node.database.delivery_rows import (
 from node.database.statements import in_state
 from node.database.tables import delivery, job, result
 from node.database.unit_of_work import UnitOfWork
-from node.domain.delivery import CommitmentReport, Delivery, DeliveryState
+from node.domain.audit import SYSTEM, Action, Use
+from node.domain.delivery import AWAY, CommitmentReport, Delivery, DeliveryState
 from node.domain.job import Priority
 from node.domain.retry import RetryPolicy
 from node.errors import AinodeError, InvalidTransition, NotFound, WorkerLost
@@ -35,12 +37,22 @@ RESEND = RetryPolicy()
 
 
 class SqlOutbox:
-    """``resend`` says how soon an object is sent again that was stored but not committed, or whose sender was lost."""
+    """``resend`` says how soon an object is sent again that was stored but not committed, or whose sender was lost.
 
-    def __init__(self, engine: Engine, clock: Clock, resend: RetryPolicy = RESEND) -> None:
+    ``actor`` is who asks for a delivery to be made again, for the log of uses.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, resend: RetryPolicy = RESEND, actor: str = SYSTEM) -> None:
         self._work = UnitOfWork(engine)
         self._clock = clock
         self._resend = resend
+        self._actor = actor
+
+    def acting(self, actor: str) -> SqlOutbox:
+        """This outbox, used by somebody else."""
+        other = copy.copy(self)
+        other._actor = actor
+        return other
 
     def claim(self, destination: str, owner: str, lease_s: float, limit: int = 50) -> Sequence[Delivery]:
         now = self._clock.now()
@@ -66,6 +78,17 @@ class SqlOutbox:
         now = self._clock.now()
         changes = failed(error, retry_after_s, now)
         return self._work.write(lambda connection: change_held(connection, delivery, now, changes))
+
+    def due_again(self, destination: str) -> int:
+        waiting = and_(
+            delivery.c.destination == destination,
+            in_state(delivery.c.state, DeliveryState.SCHEDULED),
+            delivery.c.error_code.in_(AWAY),
+        )
+        changes = {"run_after": delivery.c.created_at, "updated_at": self._clock.now()}
+        return self._work.write(
+            lambda connection: connection.execute(update(delivery).where(waiting).values(**changes)).rowcount
+        )
 
     def uncommitted(self, destination: str, limit: int = 500) -> Sequence[Delivery]:
         waiting = and_(
@@ -128,7 +151,17 @@ class SqlOutbox:
         Raises:
             NotFound, InvalidTransition
         """
-        self._work.write(lambda connection: _retry(connection, delivery_id, self._clock.now()))
+        self._work.write(lambda connection: self._retry(connection, delivery_id, self._clock.now()))
+
+    def _retry(self, connection: Connection, delivery_id: int, now: datetime) -> None:
+        _retry(connection, delivery_id, now)
+        columns = (job.c.study_instance_uid, delivery.c.destination, result.c.sop_instance_uid)
+        about = select(*columns).select_from(delivery).join(result, result.c.id == delivery.c.result_id)
+        about = about.join(job, job.c.id == delivery.c.job_id).where(delivery.c.id == delivery_id)
+        row = connection.execute(about).one()
+        detail = {"destination": row.destination, "sop_instance_uid": row.sop_instance_uid}
+        use = Use(Action.DELIVERY_RETRIED, f"delivery {delivery_id}", row.study_instance_uid, detail)
+        audit.append(connection, self._actor, now, [use])
 
 
 def _most_urgent(destination: str, now: datetime, locked: bool = False) -> ColumnElement[int | None]:

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from node.domain.admission import Condition
-from node.domain.result import CodedConcept, DocumentRef, Finding, Location, Measurement, Reason
+from node.domain.report import ReportedFinding
+from node.domain.result import CodedConcept, DocumentRef, Finding, Location, Measurement, Quality, Reason
 
 
 def findings_to_plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -49,6 +50,36 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
 
 def _code(concept: CodedConcept) -> dict[str, str]:
     return {"value": concept.value, "scheme": concept.scheme, "meaning": concept.meaning}
+
+
+def reported_findings(plain: Sequence[Mapping[str, Any]] | None) -> tuple[ReportedFinding, ...]:
+    """What ``findings_to_plain`` wrote, as messages tell it."""
+    return tuple(
+        ReportedFinding(
+            concept=_concept(one.get("code"), one["concept"]),
+            present=one.get("present", True),
+            probability=one["probability"],
+            measurements=tuple(
+                Measurement(
+                    _concept(each.get("code"), each["concept"]),
+                    each["value"],
+                    _concept(each.get("unit_code"), each["unit"]),
+                )
+                for each in one["measurements"]
+            ),
+            qualities=tuple(
+                Quality(CodedConcept(**each["concept"]), CodedConcept(**each["value"]))
+                for each in one.get("qualities", ())
+            ),
+            site=one.get("site"),
+        )
+        for one in plain or ()
+    )
+
+
+def _concept(plain: Mapping[str, str] | None, meaning: str) -> CodedConcept:
+    """Rows of earlier versions have the words alone."""
+    return CodedConcept("", "", meaning) if plain is None else CodedConcept(**plain)
 
 
 def reason_to_plain(reason: Reason | None) -> dict[str, str] | None:

@@ -105,9 +105,9 @@ class SqlResults:
             return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def objects_of(connection: Connection, job_id: int) -> tuple[ResultObject, ...]:
-    """What a job said, in the order in which it was written; without the note that rejects it."""
-    said: ColumnElement[bool] = result.c.kind != ResultKind.REJECTION
+def objects_of(connection: Connection, job_id: int, kind: ResultKind | None = None) -> tuple[ResultObject, ...]:
+    """What a job said, in the order in which it was written; without the note that rejects it. ``kind``: only that."""
+    said: ColumnElement[bool] = result.c.kind != ResultKind.REJECTION if kind is None else result.c.kind == kind
     rows = connection.execute(select(result).where(result.c.job_id == job_id, said).order_by(result.c.id))
     return tuple(
         ResultObject(

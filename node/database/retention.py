@@ -17,6 +17,7 @@ from node.database.retention_facts import facts_of
 from node.database.tables import (
     admission,
     alert,
+    assessment,
     association,
     commitment,
     commitment_delivery,
@@ -29,6 +30,7 @@ from node.database.tables import (
     study,
 )
 from node.database.unit_of_work import UnitOfWork
+from node.domain.assessment import AssessmentState
 from node.domain.result import report_key_of
 from node.domain.retention import Step, StudyFacts, Verdict
 from node.ports import Clock
@@ -116,6 +118,7 @@ def _remove_rows(connection: Connection, study_uid: str, limit: int, now: dateti
         lambda: _delete_some(connection, admission, admission.c.series_id.in_(series_ids), limit),
         lambda: _remove_deliveries(connection, job_ids, limit),
         lambda: _remove_results(connection, job_ids, limit, now),
+        lambda: _forget_assessments(connection, job_ids, limit),
         lambda: _delete_some(connection, job, job.c.study_instance_uid == study_uid, limit),
         lambda: _delete_some(connection, alert, about, limit),
         lambda: _delete_some(connection, instance, instance.c.series_id.in_(series_ids), limit),
@@ -134,6 +137,23 @@ def _remove_rows(connection: Connection, study_uid: str, limit: int, now: dateti
 def _delete_some(connection: Connection, table: Table, wanted: ColumnElement[bool], limit: int) -> int:
     ids = list(connection.execute(select(table.c.id).where(wanted).limit(limit)).scalars())
     return connection.execute(delete(table).where(table.c.id.in_(ids))).rowcount if ids else 0
+
+
+def _forget_assessments(connection: Connection, job_ids: Any, limit: int) -> int:
+    """How often a model was confirmed stays known; of whom, by whom and in which words does not."""
+    # The oldest first: what was said later of a job decides whether it counts.
+    of_jobs = select(assessment.c.id).where(assessment.c.job_id.in_(job_ids)).order_by(assessment.c.id)
+    ids = list(connection.execute(of_jobs.limit(limit)).scalars())
+    if not ids:
+        return 0
+    chosen, later = assessment.c.id.in_(ids), assessment.alias()
+    counts = assessment.c.state != AssessmentState.UNDONE
+    said_later = exists().where(
+        later.c.job_id == assessment.c.job_id, later.c.id > assessment.c.id, later.c.state != AssessmentState.UNDONE
+    )
+    gone = connection.execute(delete(assessment).where(chosen, or_(~counts, said_later))).rowcount
+    nobody: dict[str, Any] = {"job_id": None, "study_instance_uid": None, "said_by": "", "reason": "", "corrected": []}
+    return gone + connection.execute(update(assessment).where(chosen).values(**nobody)).rowcount
 
 
 def _delete_links(connection: Connection, series_ids: Any) -> int:

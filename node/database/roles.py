@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, update
 
 from node.database.tables import role as roles
 from node.database.unit_of_work import UnitOfWork
-from node.domain.study import Value
 from node.ports import Clock
 
 # A process that was killed leaves its row; a day later nobody asks for it any more.
@@ -22,7 +22,7 @@ class SqlRoleBoard:
         self._clock = clock
         self._hosts: dict[tuple[str, str], str] = {}
 
-    def beat(self, role: str, instance: str, pid: int, host: str, detail: Mapping[str, Value]) -> None:
+    def beat(self, role: str, instance: str, pid: int, host: str, detail: Mapping[str, Any]) -> None:
         self._hosts[role, instance] = host
         place = {"role": role, "host": host, "instance": instance}
         self._work.write(lambda connection: self._beat(connection, place, pid, detail))
@@ -34,7 +34,7 @@ class SqlRoleBoard:
             place = {"role": role, "host": host, "instance": instance}
             self._work.write(lambda connection: connection.execute(delete(roles).where(_at(place))))
 
-    def _beat(self, connection: Connection, place: Mapping[str, str], pid: int, detail: Mapping[str, Value]) -> None:
+    def _beat(self, connection: Connection, place: Mapping[str, str], pid: int, detail: Mapping[str, Any]) -> None:
         now = self._clock.now()
         known = update(roles).where(_at(place), roles.c.pid == pid).values(heartbeat_at=now, detail=dict(detail))
         if connection.execute(known).rowcount:

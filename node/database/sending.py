@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 from node.database.delivery_rows import insert_delivery, insert_result
 from node.domain.document import ResultKind
 from node.domain.job import Job
-from node.domain.rendition import NO_WISHES, Wishes
+from node.domain.rendition import NO_WISHES, Rendition, Wishes
 from node.domain.result import ResultObject
 
 DELIVERY_ATTEMPTS = 100
+# Label Map Segmentation Storage (PS3.4 Table B.5-1).
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,15 @@ class Sending:
         known: Collection[str] = (),
     ) -> None:
         """``objects`` are all of a run; those with a SOP Instance UID in ``known`` have their rows already."""
-        written = {one.rendition for one in objects}
-        for one in objects:
+        written = [one.rendition for one in objects]
+        declared = (None, Rendition.AS_DECLARED)
+        label_maps = any(one.sop_class_uid == LABEL_MAP and one.rendition in declared for one in objects)
+        wanted = {name: self.wishes.get(name, NO_WISHES).places(written, label_maps) for name in job.destinations}
+        for place, one in enumerate(objects):
             if one.sop_instance_uid in known:
                 continue
             result_id = insert_result(connection, job.id, one, now, job.attempt, kind)
             for destination in job.destinations:
-                if self.wishes.get(destination, NO_WISHES).take(one.rendition, written):
+                if place in wanted[destination]:
                     attempts = self.attempts.get(destination, DELIVERY_ATTEMPTS)
                     insert_delivery(connection, job.id, result_id, destination, priority, attempts, now)

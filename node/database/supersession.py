@@ -26,6 +26,7 @@ from node.database.statements import beside
 from node.database.tables import delivery, result
 from node.database.tables import job as jobs
 from node.domain.delivery import DeliveryState
+from node.domain.document import ResultKind
 from node.domain.job import Job, JobState, NewJob
 from node.errors import Superseded
 
@@ -107,7 +108,9 @@ def _same(connection: Connection, job: Job | NewJob) -> Sequence[Row[*tuple[Any,
 def _with_these_objects(connection: Connection, job_ids: Sequence[int], uids: frozenset[str]) -> set[int]:
     """Those of the jobs that wrote exactly these SOP Instances: the same result, made twice."""
     written: dict[int, set[str]] = {}
-    wanted = select(result.c.job_id, result.c.sop_instance_uid).where(result.c.job_id.in_(job_ids))
+    wanted = select(result.c.job_id, result.c.sop_instance_uid).where(
+        result.c.job_id.in_(job_ids), result.c.kind != ResultKind.ASSESSMENT
+    )
     for row in connection.execute(wanted):
         written.setdefault(row.job_id, set()).add(row.sop_instance_uid)
     return {job_id for job_id, found in written.items() if found == uids}

@@ -68,6 +68,9 @@ study = Table(
     # A hash: an outsider's accession number may be longer than a B-tree of PostgreSQL takes.
     Index("ix_study_accession", "accession_number", postgresql_using="hash"),
     Index("ix_study_received", "received_at"),
+    # For queries of others, in whose hands a hash is as good.
+    Index("ix_study_patient", "patient_id", postgresql_using="hash"),
+    partial_index("ix_study_date", "study_date", where="length(study_date) <= 16"),
     Index("ix_study_retention", "retain_at", "received_at"),
 )
 
@@ -192,6 +195,21 @@ sending_habit = Table(
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
+# Studies that were asked for at an archive, and why; the row stands before anything of them comes.
+retrieval = Table(
+    "retrieval",
+    metadata,
+    Column("study_instance_uid", SafeText, primary_key=True),
+    Column("source", SafeText, nullable=False),
+    Column("ae_title", SafeText, nullable=False),
+    Column("purpose", SafeText, nullable=False),
+    Column("state", SafeText, nullable=False),
+    Column("instances", Integer),
+    Column("error_code", SafeText),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
 # ---------------------------------------------------------------- the job table
 
 job = Table(
@@ -209,6 +227,9 @@ job = Table(
     Column("destinations", SafeJson, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("unfit", SafeJson),
+    # Of a model that wants earlier studies (``domain.prior``): what became of the wish, and what the job is given.
+    Column("priors_state", SafeText),
+    Column("priors", SafeJson),
     # attempt only grows (it fences saves); max_attempts is the attempt that ends the budget; budget is what an
     # operator's retry grants anew.
     Column("attempt", Integer, nullable=False),
@@ -241,6 +262,9 @@ job = Table(
     Column("withdrawn_by", SafeText),
     Column("withdrawn_reason", SafeText),
     Column("withdrawn_title", SafeText),
+    # The Unified Procedure Step that this job is, and its attempts before it was one: run again, it is another one.
+    Column("workitem_uid", SafeText),
+    Column("workitem_since", Integer, nullable=False, server_default="0"),
     # The few jobs that are not finished have indexes of their own. Their state stands first although it is the same in
     # every entry: so SQLite, which knows nothing of the table's size, prefers them to ix_job_state.
     partial_index("ix_job_claim", "state", "priority", "run_after", "id", where="state = 'SCHEDULED'"),
@@ -251,8 +275,10 @@ job = Table(
     partial_index(
         "ix_job_undocumented", "document_error", where="document_due_at IS NULL AND document_error IS NOT NULL"
     ),
+    partial_index("ix_job_priors", "priors_state", "id", where="priors_state = 'WANTED'"),
     Index("ix_job_state", "state", "id"),
     Index("ix_job_study", "study_instance_uid"),
+    Index("ix_job_workitem", "workitem_uid", unique=True),
 )
 
 result = Table(
@@ -281,6 +307,63 @@ result = Table(
     Index("ix_result_series", "series_instance_uid"),
 )
 
+# ---------------------------------------------------------------- the job table as a store of workitems
+
+# What was said of a job as a Unified Procedure Step, and who claimed it from outside. Of the Transaction UID, which is
+# a key, only the digest is kept; it is good for one attempt.
+workitem = Table(
+    "workitem",
+    metadata,
+    Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
+    Column("attributes", SafeJson, nullable=False),
+    Column("performer", SafeText),
+    Column("transaction_digest", SafeText),
+    Column("transaction_attempt", Integer),
+)
+
+# Who is told of which workitem; the UID of the global subscription stands for all of them. Without ``wanted`` it is the
+# exception from a global one; ``suspended_at``: workitems made later are not in it.
+ups_subscription = Table(
+    "ups_subscription",
+    metadata,
+    Column("receiving_ae", SafeText, primary_key=True),
+    Column("workitem_uid", SafeText, primary_key=True),
+    Column("wanted", Boolean, nullable=False),
+    Column("matching", SafeJson),
+    Column("suspended_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_ups_subscription_workitem", "workitem_uid"),
+)
+
+# What happened to a workitem and nobody was told yet. Triggers write changes of state while somebody subscribes
+# (migration 0013); with ``event_type`` it is something else that happened.
+ups_event = Table(
+    "ups_event",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("workitem_uid", SafeText, nullable=False),
+    Column("was", SafeText),
+    Column("was_tries", Integer),
+    Column("became", SafeText),
+    Column("tries", Integer),
+    Column("event_type", Integer),
+    Column("information", SafeJson),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# What a subscriber is still to be told, in the order of ``id``.
+ups_report = Table(
+    "ups_report",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("receiving_ae", SafeText, nullable=False),
+    Column("workitem_uid", SafeText, nullable=False),
+    Column("event_type", Integer, nullable=False),
+    Column("information", SafeJson, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_ups_report_receiver", "receiving_ae", "id"),
+)
+
 # ---------------------------------------------------------------- results on their way
 
 delivery = Table(
@@ -299,6 +382,8 @@ delivery = Table(
     Column("run_after", UtcDateTime, nullable=False),
     Column("owner", SafeText),
     Column("lease_until", UtcDateTime),
+    # An operator sends it although the PACS says that the patient is another one.
+    Column("released_at", UtcDateTime),
     # The commitment under way; none while the delivery is uncommitted.
     Column("transaction_uid", SafeText),
     Column("error_code", SafeText),
@@ -372,6 +457,126 @@ tally = Table(
     Column("kind", SafeText, nullable=False),
     Column("state", SafeText, nullable=False),
     Column("amount", BigInteger, nullable=False),
+)
+
+# ---------------------------------------------------------------- what persons say of results
+
+# ``domain.assessment``. While it is PENDING, ``due_at`` is when its document is to be written, or when the lease of the
+# one who writes it ends. What is left when retention takes the study away says nothing of it: it is counted.
+assessment = Table(
+    "assessment",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("job_id", ForeignKey("job.id")),
+    Column("study_instance_uid", SafeText),
+    Column("model", SafeText, nullable=False),
+    Column("model_version", SafeText, nullable=False),
+    Column("scanner", SafeText, nullable=False),
+    Column("outcome_found", SafeText, nullable=False),
+    Column("decision", SafeText, nullable=False),
+    Column("said_by", SafeText, nullable=False),
+    Column("said_at", UtcDateTime, nullable=False),
+    Column("reason", SafeText, nullable=False),
+    Column("title", SafeText),
+    Column("outcome", SafeText),
+    Column("corrected", SafeJson, nullable=False),
+    Column("state", SafeText, nullable=False),
+    Column("due_at", UtcDateTime),
+    Column("attempt", Integer, nullable=False),
+    Column("error", SafeText),
+    Column("done_at", UtcDateTime),
+    Index("ix_assessment_job", "job_id", "id"),
+    Index("ix_assessment_study", "study_instance_uid"),
+    partial_index("ix_assessment_due", "state", "due_at", "id", where="state = 'PENDING'"),
+)
+
+# ---------------------------------------------------------------- what was done
+
+# The log of uses (``domain.audit``). Triggers refuse to change it or to take anything away. What is digested is text:
+# the same in both databases. It refers to no other row, for it outlives them.
+audit_entry = Table(
+    "audit_entry",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", SafeText, nullable=False),
+    Column("actor", SafeText, nullable=False),
+    Column("action", SafeText, nullable=False),
+    Column("subject", SafeText, nullable=False),
+    Column("study_instance_uid", SafeText),
+    Column("detail", SafeText, nullable=False),
+    Column("previous", SafeText, nullable=False),
+    Column("digest", SafeText, nullable=False),
+)
+
+# One row: where the log ends.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("digest", SafeText, nullable=False),
+)
+
+# ---------------------------------------------------------------- what the worklist shows
+
+# A study of which something changed that its line tells. Triggers write it (migration 0011), so that no writer can
+# forget it and none waits for another one's line; the projection takes the rows away.
+study_change = Table(
+    "study_change",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("study_instance_uid", SafeText, nullable=False),
+)
+
+# One row a study, computed from the other tables and to be computed again from them at any time (ADR 0023).
+worklist_line = Table(
+    "worklist_line",
+    metadata,
+    Column("study_instance_uid", SafeText, primary_key=True),
+    Column("urgency", Integer, nullable=False),
+    # Ascending from the newest: the time of reception counted backwards, and the UID.
+    Column("arrived", SafeText, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("projected_at", UtcDateTime, nullable=False),
+    Column("document", SafeJson, nullable=False),
+    Index("ix_worklist_line_order", "urgency", "arrived"),
+    Index("ix_worklist_line_arrived", "arrived"),
+    Index("ix_worklist_line_projected", "projected_at"),
+)
+
+# By what a line is found: a modality, an outcome, a word of its text. In hexadecimal digits, which every language sorts
+# alike.
+worklist_term = Table(
+    "worklist_term",
+    metadata,
+    Column("study_instance_uid", SafeText, primary_key=True),
+    Column("term", SafeText, primary_key=True),
+    Column("urgency", Integer, nullable=False),
+    Column("arrived", SafeText, nullable=False),
+    Index("ix_worklist_term_order", "term", "urgency", "arrived"),
+    Index("ix_worklist_term_arrived", "term", "arrived"),
+)
+
+# ---------------------------------------------------------------- who may act
+
+account = Table(
+    "account",
+    metadata,
+    Column("name", SafeText, primary_key=True),
+    Column("password_digest", SafeText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("disabled_at", UtcDateTime),
+)
+
+# Who is logged in. Only digests of what the browser holds: who reads this table cannot act for anybody.
+web_session = Table(
+    "web_session",
+    metadata,
+    Column("digest", SafeText, primary_key=True),
+    Column("account", ForeignKey("account.name", ondelete="CASCADE"), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index("ix_web_session_expiry", "expires_at"),
 )
 
 # ---------------------------------------------------------------- the node itself

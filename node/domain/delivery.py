@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
+from node.errors import AccessRefused, AssociationRejected, DestinationBusy, DestinationFull, DestinationUnreachable
+
 
 class DeliveryState(enum.StrEnum):
     SCHEDULED = "SCHEDULED"
@@ -29,6 +31,16 @@ DELIVERY_TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
 }
 
 
+# What a delivery ends with when nothing at all could be sent there: it says nothing of the object.
+AWAY = (
+    AccessRefused.code,
+    AssociationRejected.code,
+    DestinationBusy.code,
+    DestinationFull.code,
+    DestinationUnreachable.code,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     id: int
@@ -47,6 +59,7 @@ class Delivery:
     transaction_uid: str | None = None
     error_code: str | None = None
     error: str | None = None
+    released_at: datetime | None = None
 
 
 class CommitmentState(enum.StrEnum):

@@ -17,6 +17,7 @@ class ResultKind(enum.StrEnum):
     RESULT = "RESULT"  # what a model said
     FAILED = "FAILED"  # that a run failed
     REJECTION = "REJECTION"  # that the other objects of the job are withdrawn
+    ASSESSMENT = "ASSESSMENT"  # the report once more, as a person has accepted or corrected it
 
 
 class RejectionTitle(enum.StrEnum):

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
+from node.domain.prior import Priors
 from node.domain.result import InferenceResult, Outcome, Reason, ResultObject
 
 
@@ -43,6 +44,8 @@ class NewJob:
     """A job to be enqueued; ``key`` is unique: enqueueing the same key twice makes one job.
 
     ``unfit`` is set when admission found the series outside the model's limits: the job then writes that down.
+    ``priors_wait_s`` is how long the job waits for earlier studies, None where its model wants none.
+    ``workitem_uid`` is the SOP Instance UID of the job as a workitem, where somebody else has chosen it.
     """
 
     key: str
@@ -55,6 +58,8 @@ class NewJob:
     destinations: tuple[str, ...]
     priority: Priority = Priority.MEDIUM
     unfit: Reason | None = None
+    priors_wait_s: float | None = None
+    workitem_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class Job:
     superseded_by: int | None = None
     superseded_at: datetime | None = None
     withdrawn_at: datetime | None = None
+    priors: Priors | None = None
 
 
 class Lease(enum.StrEnum):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from node.domain.declared import DeclaredNetwork
 from node.domain.interval import ANY, Interval
+from node.domain.prior import PriorsWanted
 from node.domain.quality import DEFAULTS, OutOfDistributionLimit, QualityLimits
 from node.domain.result import AlgorithmIdentification, Segment, SegmentationType
 
@@ -80,7 +81,7 @@ class ModelDescription:
 
     ``segmentation_type`` is the type in which its segmentations are written; ``declared`` is the network of a package
     without code; ``out_of_distribution`` is None where the package says nothing of how far from its training data an
-    input may lie.
+    input may lie; ``priors`` is None where it wants no earlier studies.
     """
 
     id: str
@@ -99,3 +100,4 @@ class ModelDescription:
     declared: DeclaredNetwork | None = None
     segmentation_type: SegmentationType = SegmentationType.BINARY
     out_of_distribution: OutOfDistributionLimit | None = None
+    priors: PriorsWanted | None = None

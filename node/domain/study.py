@@ -191,11 +191,13 @@ class Volume:
         array: float32 of shape (k, r, c), after the modality LUT (HU for CT), MONOCHROME1 inverted to MONOCHROME2.
         grid: its geometry.
         modality: DICOM Modality (0008,0060).
+        priors: of a model that wants them, the newest first; each lies on its own grid, in its own frame of reference.
     """
 
     array: npt.NDArray[np.float32]
     grid: Grid
     modality: str = ""
+    priors: tuple[Prior, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -221,12 +223,14 @@ class Picture:
         modality: DICOM Modality (0008,0060).
         pixel_spacing_mm: (between rows, between columns); of a projection, at the detector. None where nothing is
             known.
+        priors: of a model that wants them, the newest first.
     """
 
     array: npt.NDArray[np.float32]
     ref: SopRef
     modality: str = ""
     pixel_spacing_mm: tuple[float, float] | None = None
+    priors: tuple[Prior, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -236,3 +240,21 @@ class Picture:
     @property
     def is_colour(self) -> bool:
         return self.array.ndim == 3
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """A series of an earlier study of the patient, as the model is given its own: a volume, or pictures.
+
+    Attributes:
+        study_instance_uid, series_instance_uid: where it is from.
+        study_date: YYYYMMDD.
+        volume: for a package of volumes.
+        pictures: for a package of images, in the order of their Instance Number.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    study_date: str
+    volume: Volume | None = None
+    pictures: tuple[Picture, ...] = ()

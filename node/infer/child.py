@@ -77,7 +77,7 @@ class _Runner:
         folder = request.model.folder
         if folder not in self._parameters:
             self._parameters[folder] = parameters(request.model)
-        run = run_series(self._engine, request.model, request.images, request.device, self._enter)
+        run = run_series(self._engine, request.model, request.images, request.device, self._enter, request.priors)
         provenance = {
             "libraries": library_versions(),
             "device": _device_words(run.device),

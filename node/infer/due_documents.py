@@ -11,7 +11,7 @@ from node.domain.document import DueDocument, Failure, Withdrawal, failure_reaso
 from node.domain.job import Job
 from node.domain.model import InputLimits, InputSelection, ModelDescription, Runtime
 from node.domain.rendition import Rendition, Wishes, wanted_by
-from node.domain.result import AlgorithmIdentification, CodedConcept, InferenceResult, Outcome
+from node.domain.result import AlgorithmIdentification, CodedConcept, InferenceResult, Outcome, SegmentationType
 from node.domain.retry import RetryPolicy
 from node.domain.study import ByteRange, StoredInstance
 from node.errors import AinodeError, NotFound, ObjectMissing, ResultError, StoreUnavailable
@@ -63,7 +63,7 @@ class DueDocumentWriter:
         self._history = history
         self._models = models
         self._retry = retry
-        self._wishes = dict(wishes or {})
+        self._wishes = {} if wishes is None else wishes
 
     def run_once(self) -> bool:
         """Write what has been due for the longest; False when nothing is."""
@@ -106,8 +106,9 @@ class DueDocumentWriter:
         found = tuple(self._catalogue.instances(job.study_instance_uid, job.series_instance_uids))
         sources, locations = self._located(found, partly=document.attempt >= self._retry.max_attempts)
         result = InferenceResult(Outcome.FAILED, reason=reason)
-        earlier, wanted = tuple(self._history.earlier(job)), wanted_by(job.destinations, self._wishes)
-        return Run(job, self._model(job), result, None, sources, locations, earlier, wanted)
+        model, earlier = self._model(job), tuple(self._history.earlier(job))
+        wanted = wanted_by(job.destinations, self._wishes, model.segmentation_type is SegmentationType.LABELMAP)
+        return Run(job, model, result, None, sources, locations, earlier, wanted)
 
     def _located(
         self, found: Sequence[StoredInstance], partly: bool

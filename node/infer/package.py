@@ -18,6 +18,7 @@ from node.domain.result import AlgorithmIdentification
 from node.errors import InvalidModelPackage
 from node.infer.foreign.declaration import Declaration, Undeclarable, declare
 from node.infer.foreign.tables import Network, Postprocess, Preprocess
+from node.infer.prior_tables import PriorsTable
 from node.infer.quality.tables import Intensity, OutOfDistribution
 from node.infer.segment_tables import OutputsTable, SegmentTable
 from node.infer.tables import STRICT, Code, Pair, Share, Size, Text, bounds, key_path, to_fill_in
@@ -118,6 +119,7 @@ class _Package(_Table):
     runtime: _Runtime = _Runtime()
     weights: _Weights
     out_of_distribution: OutOfDistribution | None = None
+    priors: PriorsTable | None = None
     network: Network | None = None
     preprocess: Preprocess | None = None
     postprocess: Postprocess | None = None
@@ -136,6 +138,8 @@ class _Package(_Table):
             raise ValueError("preprocess, postprocess: only where [network] names a network without code")
         if self.network is not None and self.outputs.segmentation == "fractional":
             raise ValueError("outputs.segmentation: only a package with code can return fractions")
+        if self.network is not None and self.priors is not None:
+            raise ValueError("priors: only a package with code is given them")
         if self.network is not None and self.weights.file not in (None, self.network.file):
             raise ValueError("weights.file: is network.file where there is a [network]")
         return self
@@ -271,6 +275,7 @@ def _description(package: _Package, folder: Path, declaration: Declaration | Non
         declared=declaration.network if declaration else None,
         segmentation_type=package.outputs.segmentation_type(),
         out_of_distribution=package.out_of_distribution.limit() if package.out_of_distribution else None,
+        priors=package.priors.wanted(wanted.modality) if package.priors else None,
     )
 
 

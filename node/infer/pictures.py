@@ -51,8 +51,8 @@ class ImageFile:
         return self.image.planes[0].ref.sop_class_uid
 
 
-def read_file(location: ByteRange, source: int) -> ImageFile:
-    """Read the header of one Part 10 file; ``source`` numbers it in errors.
+def read_file(location: ByteRange, source: int, more_tags: Sequence[Any] = ()) -> ImageFile:
+    """Read the header of one Part 10 file; ``source`` numbers it in errors, ``more_tags`` are read for the caller.
 
     Raises:
         NoPixelData: the object is no image.
@@ -61,7 +61,7 @@ def read_file(location: ByteRange, source: int) -> ImageFile:
         ObjectMissing: the file cannot be read.
     """
     with readable(source):
-        header, pixels = parse(location, PICTURE_TAGS)
+        header, pixels = parse(location, [*PICTURE_TAGS, *more_tags])
         if header.get("PhotometricInterpretation") is None:
             raise NoPixelData("an object of the series holds no image")
         encoding = read_encoding(header)

@@ -9,15 +9,17 @@ from dataclasses import dataclass, field, replace
 from node.domain.model import InputKind, ModelDescription
 from node.domain.quality import Check
 from node.domain.result import InferenceResult, Outcome, Reason
-from node.domain.study import ByteRange, Grid, Picture, SopRef
+from node.domain.study import ByteRange, Grid, Picture, Prior, SopRef
 from node.errors import GeometryError, InputError, UnsupportedImage
 from node.infer.engine import Engine, choose_device
 from node.infer.joining import Part, joined
 from node.infer.pictures import ImageFile, read_file, read_pictures
+from node.infer.priors import Told, read_priors
 from node.infer.quality.checks import Checks, accepted, refused
 from node.infer.quality.gate import picture_checks, volume_checks
 from node.infer.volume import Loaded, load_series
 from node.infer.wire import failure
+from node.ports.inference import PriorImages
 
 READABLE, CAN_BE_READ = "readable images", "headers and pixels that can be read"
 # Heat maps cross to the worker as pictures do: more of them nobody looks at.
@@ -36,7 +38,7 @@ class Said:
 class SeriesRun:
     """``durations`` in seconds by stage, of all pictures together; ``pictures`` is empty for a volume.
 
-    ``checks`` are the quality gate's, of pictures with the image that each is of.
+    ``checks`` are the quality gate's, of pictures with the image that each is of; ``priors`` tells which were read.
     """
 
     result: InferenceResult
@@ -46,10 +48,12 @@ class SeriesRun:
     durations: dict[str, float]
     pictures: tuple[Said, ...] = ()
     checks: tuple[Check, ...] = ()
+    priors: Sequence[Told] = ()
 
     def provenance(self) -> dict[str, object]:
         """The checks, and what was said of each picture, as plain data."""
         told: dict[str, object] = {"checks": [check.plain() for check in self.checks]}
+        told |= {"priors": list(self.priors)} if self.priors else {}
         return told | ({"pictures": [_plain(said) for said in self.pictures]} if self.pictures else {})
 
 
@@ -59,20 +63,27 @@ def run_series(
     images: Sequence[ByteRange],
     device: str,
     stage: Callable[[str], None] = lambda name: None,
+    priors: Sequence[PriorImages] = (),
 ) -> SeriesRun:
-    """
+    """``priors`` are of a model that wants them.
+
     Raises:
         ModelError: the package or its output is wrong.
         DeviceOutOfMemory: the device, or the host, has too little memory.
         ObjectMissing: an image is gone.
     """
     stage("read")
+    found, told = read_priors(model, priors)
     if model.kind is InputKind.IMAGE:
-        return _Pictures(engine, model, device, stage).run(images)
-    return _run_volume(engine, model, images, device)
+        run = _Pictures(engine, model, device, stage, found).run(images)
+    else:
+        run = _run_volume(engine, model, images, device, found)
+    return replace(run, priors=told)
 
 
-def _run_volume(engine: Engine, model: ModelDescription, images: Sequence[ByteRange], device: str) -> SeriesRun:
+def _run_volume(
+    engine: Engine, model: ModelDescription, images: Sequence[ByteRange], device: str, priors: tuple[Prior, ...]
+) -> SeriesRun:
     grid: Grid | None = None
     durations: dict[str, float] = {}
     checks = Checks()
@@ -82,7 +93,7 @@ def _run_volume(engine: Engine, model: ModelDescription, images: Sequence[ByteRa
         grid = loaded.volume.grid
         checks.require(volume_checks(loaded.volume, loaded.burned_in, model.limits))
         durations["read"] = round(time.perf_counter() - begin, 4)
-        run = engine.run(model, loaded.volume, device, checks=checks)
+        run = engine.run(model, replace(loaded.volume, priors=priors), device, checks=checks)
     except InputError as error:
         place, precision = str(choose_device(device)), model.runtime.precision
         return SeriesRun(not_evaluable(error), grid, place, precision, durations, checks=tuple(checks.made))
@@ -115,6 +126,7 @@ class _Pictures:
     model: ModelDescription
     device: str
     stage: Callable[[str], None]
+    priors: tuple[Prior, ...] = ()
     durations: dict[str, float] = field(default_factory=dict)
     heat_maps: int = 0
     precision: str = ""
@@ -163,7 +175,8 @@ class _Pictures:
             checks.require(picture_checks(picture, file.image.burned_in, self.model.limits.quality))
             self._add({"read": time.perf_counter() - begin})
             explained = self.heat_maps < MOST_HEAT_MAPS
-            run = self.engine.run(self.model, picture, self.device, explained, checks)
+            given = replace(picture, priors=self.priors)
+            run = self.engine.run(self.model, given, self.device, explained, checks)
         except InputError as error:
             return not_evaluable(error)
         finally:

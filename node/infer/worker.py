@@ -14,9 +14,10 @@ import structlog
 from node.domain.job import Job
 from node.domain.model import ModelDescription
 from node.domain.rendition import Wishes, wanted_by
-from node.domain.result import ResultObject, heat_maps_key
+from node.domain.result import ResultObject, SegmentationType, heat_maps_key
 from node.domain.retry import Retry, RetryPolicy, decide
 from node.errors import AinodeError, InferenceError, JobCanceled
+from node.infer import given_priors
 from node.infer.due_documents import DueDocumentWriter
 from node.infer.heat_maps import description, packed
 from node.infer.lease import Ending, KeptLease
@@ -32,6 +33,7 @@ from node.ports import (
     ResultWriter,
     Run,
 )
+from node.ports.priors import PriorRecord
 
 log = structlog.get_logger()
 
@@ -63,8 +65,12 @@ class Worker:
         chance: Callable[[], float] = random.random,
         documents: DueDocumentWriter | None = None,
         wishes: Mapping[str, Wishes] | None = None,
+        priors: PriorRecord | None = None,
     ) -> None:
-        """``documents`` is asked before every job; ``wishes`` are what destinations want beside what every one gets."""
+        """``documents`` is asked before every job; ``wishes`` are what destinations want beside what every one gets.
+
+        ``priors`` settles what a job is given that still waits for earlier studies.
+        """
         self._queue = queue
         self._catalogue = catalogue
         self._store = store
@@ -81,7 +87,8 @@ class Worker:
         self._grace_s = grace_s
         self._chance = chance
         self._documents = documents
-        self._wishes = dict(wishes or {})
+        self._priors = priors
+        self._wishes = {} if wishes is None else wishes
         self._draining = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -124,22 +131,28 @@ class Worker:
         model = wanted_model(job, self._models)
         sources = tuple(self._catalogue.instances(job.study_instance_uid, job.series_instance_uids))
         locations = tuple(self._store.locate(source.storage_key) for source in sources)
+        settled = given_priors.settled(job, self._priors)
+        priors = given_priors.images_of(settled, self._catalogue)
         begin = time.monotonic()
         if job.unfit is not None:
             reply = not_evaluable(job.unfit)
         else:
             timeout_s = model.runtime.timeout_s or self._timeout_s
-            reply = self._executor.run(InferenceRequest(model, locations, self._device, timeout_s), lease.stop)
+            before = given_priors.located(priors, self._store)
+            request = InferenceRequest(model, locations, self._device, timeout_s, before)
+            reply = self._executor.run(request, lease.stop)
         ran = time.monotonic()
         earlier = tuple(self._history.earlier(job))
-        wanted = wanted_by(job.destinations, self._wishes)
-        run = Run(job, model, reply.result, reply.grid, sources, locations, earlier, wanted)
+        label_maps = model.segmentation_type is SegmentationType.LABELMAP
+        wanted = wanted_by(job.destinations, self._wishes, label_maps)
+        images = given_priors.instances_of(priors)
+        run = Run(job, model, reply.result, reply.grid, sources, locations, earlier, wanted, images)
         kept = self._kept(run)
         if kept is None:
             _dropped(job)
             return
         objects, heat_maps = kept
-        told = {**reply.provenance, **heat_maps}
+        told = {**reply.provenance, **heat_maps, **given_priors.told(settled, priors)}
         durations = {"run": ran - begin, "write": time.monotonic() - ran}
         self._save(run, told, objects, durations, lease)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, select, update
 
+from node.database import audit
 from node.database.alerts import raise_alerts
 from node.database.job_rows import job_from_row
 from node.database.plain import reason_to_plain
@@ -20,17 +21,22 @@ from node.database.sending import Sending
 from node.database.tables import job as jobs
 from node.database.tables import result
 from node.database.unit_of_work import UnitOfWork
+from node.domain.audit import SYSTEM
 from node.domain.document import DueDocument, Failure, RejectionTitle, ResultKind, Withdrawal
 from node.domain.rendition import Wishes
 from node.domain.result import Outcome, ResultObject
 from node.errors import AinodeError
+from node.jobs.uses import document as written_document
 from node.ports import Clock
 
 GIVEN_UP = "document_given_up"
 
 
 class SqlDueDocuments:
-    """``delivery_attempts`` is the budget of a document's deliveries, ``wishes`` what is sent, both by destination."""
+    """``delivery_attempts`` is the budget of a document's deliveries, ``wishes`` what is sent, both by destination.
+
+    ``actor`` is who writes, for the log of uses.
+    """
 
     def __init__(
         self,
@@ -38,10 +44,12 @@ class SqlDueDocuments:
         clock: Clock,
         delivery_attempts: Mapping[str, int] | None = None,
         wishes: Mapping[str, Wishes] | None = None,
+        actor: str = SYSTEM,
     ) -> None:
         self._work = UnitOfWork(engine)
         self._clock = clock
-        self._sending = Sending(dict(delivery_attempts or {}), dict(wishes or {}))
+        self._actor = actor
+        self._sending = Sending(dict(delivery_attempts or {}), {} if wishes is None else wishes)
         self._locks = engine.dialect.name == "postgresql"
 
     def claim(self, lease_s: float) -> DueDocument | None:
@@ -83,6 +91,7 @@ class SqlDueDocuments:
         kind = ResultKind.FAILED if failure is not None else ResultKind.REJECTION
         known = set(connection.execute(select(result.c.sop_instance_uid).where(result.c.job_id == job.id)).scalars())
         self._sending.insert(connection, job, objects, priority, now, kind, known)
+        audit.append(connection, self._actor, now, [written_document(document, objects, failure)])
         return True
 
     def fail(self, document: DueDocument, error: AinodeError, retry_after_s: float | None) -> bool:

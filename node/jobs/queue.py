@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, delete, exists, literal, select, update
 
-from node.database import supersession
+from node.database import audit, supersession
 from node.database.job_rows import insert_job, job_from_row
 from node.database.plain import findings_to_plain, reason_to_plain
 from node.database.removals import announce
@@ -19,16 +20,21 @@ from node.database.tables import delivery, setting
 from node.database.tables import job as jobs
 from node.database.types import UtcDateTime
 from node.database.unit_of_work import UnitOfWork
+from node.database.workitem_rows import renewed
+from node.domain.audit import SYSTEM, Action, Use
 from node.domain.job import JOB_TRANSITIONS, Completion, Job, JobState, Lease, NewJob, Priority
 from node.domain.rendition import Wishes
 from node.domain.retry import RetryPolicy
 from node.errors import AinodeError, AlreadyWithdrawn, InvalidTransition, NotFound, StoreUnavailable, WorkerLost
 from node.jobs.claim import PAUSED, ClaimStatements, parameters
+from node.jobs.uses import completed, failed, job_subject
 from node.ports import Clock
 
 MAX_WAIT_S = 600.0
 RETRY = RetryPolicy()
 RELEASED: Mapping[str, Any] = {"owner": None, "lease_until": None}
+QUEUE = "queue"
+_TOLD = (jobs.c.model, jobs.c.model_version, jobs.c.study_instance_uid)
 
 
 class SqlJobQueue:
@@ -36,7 +42,7 @@ class SqlJobQueue:
     ``wishes`` what each destination is sent.
 
     A job that has been due for ``max_wait_s`` goes before every priority. ``retry`` says how long a job waits whose
-    worker was lost; ``chance`` is uniform in 0..1.
+    worker was lost; ``chance`` is uniform in 0..1. ``actor`` is who does all this, for the log of uses.
     """
 
     def __init__(
@@ -49,20 +55,35 @@ class SqlJobQueue:
         retry: RetryPolicy = RETRY,
         chance: Callable[[], float] = random.random,
         wishes: Mapping[str, Wishes] | None = None,
+        actor: str = SYSTEM,
     ) -> None:
         self._work = UnitOfWork(engine)
         self._clock = clock
+        self._actor = actor
         self._max_attempts = max_attempts
-        self._sending = Sending(dict(delivery_attempts or {}), dict(wishes or {}))
+        self._sending = Sending(dict(delivery_attempts or {}), {} if wishes is None else wishes)
         self._max_wait_s = max_wait_s
         self._after_loss = retry
         self._chance = chance
         self._dialect = engine.dialect.name
         self._any_model = ClaimStatements(self._dialect, None)
 
+    def acting(self, actor: str) -> SqlJobQueue:
+        """This queue, used by somebody else."""
+        other = copy.copy(self)
+        other._actor = actor
+        return other
+
     def enqueue(self, job: NewJob) -> int:
-        now = self._clock.now()
-        return self._work.write(lambda connection: insert_job(connection, job, now, self._max_attempts))
+        return self._work.write(lambda connection: self._enqueue(connection, job))
+
+    def _enqueue(self, connection: Connection, job: NewJob) -> int:
+        made = insert_job(connection, job, self._clock.now(), self._max_attempts)
+        if made.new:
+            detail = {"model": job.model, "model_version": job.model_version, "revision": job.revision}
+            use = Use(Action.JOB_REQUESTED, job_subject(made.id), job.study_instance_uid, detail)
+            self._log(connection, use)
+        return made.id
 
     def claim(self, owner: str, lease_s: float, models: Sequence[str] | None = None) -> Job | None:
         statements = self._any_model if models is None else ClaimStatements(self._dialect, models)
@@ -115,6 +136,7 @@ class SqlJobQueue:
         # An operator may have changed it since the claim.
         priority = connection.execute(select(jobs.c.priority).where(jobs.c.id == job.id)).scalar_one()
         self._sending.insert(connection, job, completion.objects, priority, now)
+        self._log(connection, completed(job, completion))
         return True
 
     def fail(self, job: Job, error: AinodeError, retry_after_s: float | None) -> bool:
@@ -128,7 +150,14 @@ class SqlJobQueue:
             facts |= {"finished_at": _when(jobs.c.cancel_requested, now)}
         if isinstance(error, StoreUnavailable) and retry_after_s is not None:
             facts["max_attempts"] = jobs.c.max_attempts + 1
-        return self._work.write(lambda connection: self._save(connection, job, facts))
+
+        def step(connection: Connection) -> bool:
+            saved = self._save(connection, job, facts)
+            if saved and retry_after_s is None:
+                self._log(connection, failed(job, error.code))
+            return saved
+
+        return self._work.write(step)
 
     def cancel_claimed(self, job: Job) -> bool:
         facts = {"state": JobState.CANCELED, "finished_at": self._clock.now()}
@@ -146,18 +175,23 @@ class SqlJobQueue:
 
     def rescue(self) -> Sequence[int]:
         now = self._clock.now()
-        columns = (jobs.c.id, jobs.c.attempt, jobs.c.max_attempts, jobs.c.cancel_requested)
+        columns = (jobs.c.id, jobs.c.attempt, jobs.c.max_attempts, jobs.c.cancel_requested, *_TOLD)
         lost = select(*columns).where(in_state(jobs.c.state, JobState.IN_PROGRESS), jobs.c.lease_until <= now)
         with self._work.read() as connection:
             if connection.execute(lost.limit(1)).first() is None:
                 return []
         locked = lost.order_by(jobs.c.id).with_for_update(skip_locked=True)
-        return self._work.write(
-            lambda connection: [self._rescue(connection, row, now) for row in connection.execute(locked).all()]
-        )
 
-    def _rescue(self, connection: Connection, row: Row[*tuple[Any, ...]], now: datetime) -> int:
-        """The id of the job, which a worker's death cost an attempt; perhaps the job is what killed it."""
+        def step(connection: Connection) -> list[int]:
+            rows = connection.execute(locked).all()
+            over = [row for row in rows if self._rescue(connection, row, now) is JobState.FAILED]
+            self._log(connection, *(failed(row, WorkerLost.code) for row in over))
+            return [row.id for row in rows]
+
+        return self._work.write(step)
+
+    def _rescue(self, connection: Connection, row: Row[*tuple[Any, ...]], now: datetime) -> JobState:
+        """What becomes of the job, which a worker's death cost an attempt; perhaps the job is what killed it."""
         error = WorkerLost("the process that ran the job is gone")
         lost = {"error_code": error.code, "error": error.message}
         facts: dict[str, Any]
@@ -169,8 +203,8 @@ class SqlJobQueue:
             delay_s = self._after_loss.delay_s(row.attempt, self._chance())
             facts = {"state": JobState.SCHEDULED, "run_after": now + timedelta(seconds=delay_s), **lost}
         self._change(connection, row.id, {**RELEASED, **facts})
-        job_id: int = row.id
-        return job_id
+        state: JobState = facts["state"]
+        return state
 
     def get(self, job_id: int) -> Job:
         with self._work.read() as connection:
@@ -190,6 +224,7 @@ class SqlJobQueue:
             self._change(connection, job_id, {"cancel_requested": True})
         else:
             self._change(connection, job_id, {"state": JobState.CANCELED, "finished_at": self._clock.now()})
+        self._log_about(connection, Action.JOB_CANCELED, job_id)
 
     def retry(self, job_id: int) -> None:
         self._work.write(lambda connection: self._retry(connection, job_id))
@@ -213,7 +248,8 @@ class SqlJobQueue:
             "outcome": None,
             "reason": None,
         }
-        self._change(connection, job_id, fresh)
+        self._change(connection, job_id, fresh | renewed(connection, job_id, self._clock.now()))
+        self._log_about(connection, Action.JOB_RETRIED, job_id)
 
     def prioritise(self, job_id: int, priority: Priority) -> None:
         """Also of a finished job: its deliveries go in the order of its priority.
@@ -226,17 +262,35 @@ class SqlJobQueue:
     def _prioritise(self, connection: Connection, job_id: int, changes: Mapping[str, Any]) -> None:
         self._change(connection, job_id, changes)
         connection.execute(update(delivery).where(delivery.c.job_id == job_id).values(**changes))
+        self._log_about(connection, Action.JOB_PRIORITISED, job_id, changes)
 
     def pause(self) -> None:
-        values = {"name": PAUSED, "set_at": self._clock.now()}
-        self._work.write(lambda connection: insert_new(connection, setting, ("name",), values))
+        self._work.write(self._pause)
+
+    def _pause(self, connection: Connection) -> None:
+        if insert_new(connection, setting, ("name",), {"name": PAUSED, "set_at": self._clock.now()}):
+            self._log(connection, Use(Action.QUEUE_PAUSED, QUEUE))
 
     def resume(self) -> None:
-        self._work.write(lambda connection: connection.execute(delete(setting).where(setting.c.name == PAUSED)))
+        self._work.write(self._resume)
+
+    def _resume(self, connection: Connection) -> None:
+        if connection.execute(delete(setting).where(setting.c.name == PAUSED)).rowcount:
+            self._log(connection, Use(Action.QUEUE_RESUMED, QUEUE))
 
     def paused(self) -> bool:
         with self._work.read() as connection:
             return bool(connection.execute(select(exists().where(setting.c.name == PAUSED))).scalar())
+
+    def _log(self, connection: Connection, *uses: Use) -> None:
+        """The last step of a transaction."""
+        audit.append(connection, self._actor, self._clock.now(), uses)
+
+    def _log_about(
+        self, connection: Connection, action: Action, job_id: int, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        study = connection.execute(select(jobs.c.study_instance_uid).where(jobs.c.id == job_id)).scalar_one()
+        self._log(connection, Use(action, job_subject(job_id), study, detail))
 
     def _save(self, connection: Connection, job: Job, facts: Mapping[str, Any]) -> bool:
         """Change the row if it is still this owner's, at this attempt, and let it go."""

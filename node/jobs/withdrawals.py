@@ -7,22 +7,28 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select, update
 
+from node.database import audit
 from node.database.statements import beside
 from node.database.tables import delivery, result
 from node.database.tables import job as jobs
 from node.database.unit_of_work import UnitOfWork
+from node.domain.audit import SYSTEM, Action, Use
 from node.domain.delivery import DeliveryState
 from node.domain.document import Withdrawal
 from node.domain.job import JobState
 from node.errors import AlreadyWithdrawn, InvalidTransition, NotFound
+from node.jobs.uses import job_subject
 
 UNFINISHED = (JobState.SCHEDULED, JobState.IN_PROGRESS)
 WITHDRAWN = "Withdrawn"
 
 
 class SqlWithdrawals:
-    def __init__(self, engine: Engine) -> None:
+    """``actor`` is who withdraws, for the log of uses."""
+
+    def __init__(self, engine: Engine, actor: str = SYSTEM) -> None:
         self._work = UnitOfWork(engine)
+        self._actor = actor
 
     def withdraw(self, job_ids: Sequence[int], withdrawal: Withdrawal) -> None:
         """Everything that these jobs said (the same objects, where there are several) is withdrawn, in one transaction.
@@ -34,10 +40,24 @@ class SqlWithdrawals:
             AlreadyWithdrawn: it was withdrawn before, and the note that says so was not given up.
             InvalidTransition: a job is under way, or a document about it is still to be written.
         """
-        self._work.write(lambda connection: _withdraw(connection, job_ids, withdrawal))
+        self._work.write(lambda connection: self._withdraw(connection, job_ids, withdrawal))
+
+    def _withdraw(self, connection: Connection, job_ids: Sequence[int], withdrawal: Withdrawal) -> None:
+        rows = _withdraw(connection, job_ids, withdrawal)
+        audit.append(connection, self._actor, withdrawal.at, [_use(connection, row, withdrawal) for row in rows])
 
 
-def _withdraw(connection: Connection, job_ids: Sequence[int], withdrawal: Withdrawal) -> None:
+def _use(connection: Connection, row: Row[*tuple[Any, ...]], withdrawal: Withdrawal) -> Use:
+    """Without the operator's own words: they are a reader's, and may name anybody."""
+    uids = select(result.c.sop_instance_uid).where(result.c.job_id == row.id).order_by(result.c.id)
+    detail = {"title": withdrawal.title.value, "objects": list(connection.execute(uids).scalars())}
+    return Use(Action.RESULT_WITHDRAWN, job_subject(row.id), row.study_instance_uid, detail)
+
+
+def _withdraw(
+    connection: Connection, job_ids: Sequence[int], withdrawal: Withdrawal
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The rows of the jobs as they were."""
     chosen = select(jobs).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id).with_for_update()
     rows = connection.execute(chosen).all()
     with_objects = select(result.c.job_id).where(result.c.job_id.in_(job_ids)).distinct()
@@ -67,6 +87,7 @@ def _withdraw(connection: Connection, job_ids: Sequence[int], withdrawal: Withdr
             updated_at=withdrawal.at,
         )
     )
+    return rows
 
 
 def _require_withdrawable(row: Row[*tuple[Any, ...]]) -> None:

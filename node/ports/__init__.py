@@ -22,6 +22,7 @@ from node.ports.delivery import DeliveryOutcome, Destination, Outbox, Outgoing
 from node.ports.documents import DueDocuments
 from node.ports.inference import InferenceReply, InferenceRequest, Model, ModelExecutor
 from node.ports.queue import JobQueue
+from node.ports.reports import ReportRecord
 from node.ports.results import (
     EncodedObject,
     RejectionWriter,
@@ -32,6 +33,7 @@ from node.ports.results import (
     SourcePictures,
 )
 from node.ports.store import Draft, InstanceStore, ObjectStore, ResultStore, StoredObject, View
+from node.ports.workitems import Commissioner, ProcedureSteps, StatusReporter, Subscriptions, WorkitemStore
 
 __all__ = [
     "ArrivalJournal",
@@ -41,6 +43,7 @@ __all__ = [
     "Catalogue",
     "Clock",
     "Closings",
+    "Commissioner",
     "DeliveryOutcome",
     "Destination",
     "Draft",
@@ -60,10 +63,12 @@ __all__ = [
     "ObjectStore",
     "Outbox",
     "Outgoing",
+    "ProcedureSteps",
     "ReceiverStarted",
     "Recorded",
     "Recording",
     "RejectionWriter",
+    "ReportRecord",
     "ResultEncoder",
     "ResultHistory",
     "ResultStore",
@@ -71,7 +76,10 @@ __all__ = [
     "RoleBoard",
     "Run",
     "SourcePictures",
+    "StatusReporter",
     "StoredObject",
+    "Subscriptions",
     "Unrecorded",
     "View",
+    "WorkitemStore",
 ]

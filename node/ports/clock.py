@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Protocol
-
-from node.domain.study import Value
+from typing import Any, Protocol
 
 
 class Clock(Protocol):
@@ -16,6 +14,6 @@ class Clock(Protocol):
 class RoleBoard(Protocol):
     """Which processes serve which role, by their heartbeats."""
 
-    def beat(self, role: str, instance: str, pid: int, host: str, detail: Mapping[str, Value]) -> None: ...
+    def beat(self, role: str, instance: str, pid: int, host: str, detail: Mapping[str, Any]) -> None: ...
 
     def leave(self, role: str, instance: str) -> None: ...

@@ -29,6 +29,13 @@ class Outbox(Protocol):
         """SCHEDULED again when ``retry_after_s`` is given, else FAILED."""
         ...
 
+    def due_again(self, destination: str) -> int:
+        """What waits there because nobody answered (``domain.delivery.AWAY``) is due, as if it had never been tried.
+
+        So the oldest of the most urgent results go first. How many there are.
+        """
+        ...
+
     def uncommitted(self, destination: str, limit: int = 500) -> Sequence[Delivery]:
         """STORED deliveries for which no commitment is under way, the oldest first, ``limit`` at most."""
         ...

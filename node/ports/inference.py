@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from node.domain.model import ModelDescription
+from node.domain.prior import PriorSeries
 from node.domain.result import InferenceResult
 from node.domain.study import ByteRange, Grid
 from node.errors import AinodeError
@@ -14,6 +15,8 @@ from node.errors import AinodeError
 
 class Model(Protocol):
     """What a model package gives. Geometry belongs to the node: arrays come and go on the input grid.
+
+    A package that declares ``[priors]`` finds them in ``given.priors``, the newest first; there may be none.
 
     A package that declares ``kind = "image"`` is given each image of the series as a ``Picture``. It may have one more
     function, ``heat_map(network, inputs, outputs, picture)``, called for a picture with findings: float32 (rows,
@@ -35,6 +38,14 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class PriorImages:
+    """The images of a series of an earlier study, in the order of their Instance Number."""
+
+    series: PriorSeries
+    images: tuple[ByteRange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class InferenceRequest:
     """One run for the child process; ``device`` is ``cpu``, ``cuda`` or ``cuda:1``."""
 
@@ -42,6 +53,7 @@ class InferenceRequest:
     images: tuple[ByteRange, ...]
     device: str
     timeout_s: float
+    priors: tuple[PriorImages, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

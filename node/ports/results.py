@@ -43,7 +43,8 @@ class Run:
     """What the results step needs to know of a finished run.
 
     ``sources`` are the images (variant 0) it looked at, ``earlier`` what the model said of the same series before,
-    oldest first; ``renditions`` are what at least one destination of the job wants beside what every one gets.
+    oldest first; ``priors`` are images of earlier studies that it was given; ``renditions`` are what at least one
+    destination of the job wants beside what every one gets.
     """
 
     job: Job
@@ -54,6 +55,7 @@ class Run:
     locations: tuple[ByteRange, ...]
     earlier: tuple[EarlierResult, ...] = ()
     renditions: frozenset[Rendition] = frozenset()
+    priors: tuple[StoredInstance, ...] = ()
 
 
 class SourcePictures(Protocol):

@@ -29,9 +29,9 @@ def other_than_storage() -> list[PresentationContext]:
     return [verification, commitment]
 
 
-def proposes_storage(contexts: Sequence[PresentationContext]) -> bool:
-    """Whether anything but Verification and Storage Commitment is proposed: the sender means to store."""
-    others = {context.abstract_syntax for context in other_than_storage()}
+def proposes_storage(contexts: Sequence[PresentationContext], served: Sequence[PresentationContext] = ()) -> bool:
+    """Whether anything but Verification, Storage Commitment and what is ``served`` besides is proposed: to store."""
+    others = {context.abstract_syntax for context in (*other_than_storage(), *served)}
     return any(context.abstract_syntax not in others for context in contexts)
 
 
@@ -58,12 +58,12 @@ class _OtherService(UID):
         return "Verification"
 
 
-def refuse_other_services(contexts: Sequence[PresentationContext]) -> None:
-    """Mark, in place, the abstract syntaxes that the standard defines for something else than storage.
+def refuse_other_services(contexts: Sequence[PresentationContext], served: Sequence[PresentationContext] = ()) -> None:
+    """Mark, in place, the abstract syntaxes that the standard defines for something else than storage or ``served``.
 
     pynetdicom has other keywords than PS3.6 for some (Modality Worklist), and none for what was retired before.
     """
-    ours = {context.abstract_syntax for context in other_than_storage()}
+    ours = {context.abstract_syntax for context in (*other_than_storage(), *served)}
     for context in contexts:
         if context.abstract_syntax not in ours and _is_of_another_service(UID(str(context.abstract_syntax))):
             # Its setter would make it a plain UID again.

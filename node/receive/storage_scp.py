@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from node.receive.intake import Command, Intake
 from node.receive.leftovers import Leftovers, abort_on_unreadable_messages
 from node.receive.library import LibrarySettings
 from node.receive.self_check import unusable
+from node.receive.services import Service, contexts_of, handlers_of
 from node.receive.status import SUCCESS, Answer, Status, answer_to
 from node.receive.tls import server_context
 from node.receive.transport import Server, Terms, listening_socket, tune
@@ -62,6 +63,7 @@ class StorageScp:
         receiver: name of this receiver.
         listener: a socket that is bound and listens already (several processes share one port); it becomes ours and
             is closed by ``stop``. Without it the configured address is bound.
+        services: what else is served on the same associations.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class StorageScp:
         *,
         receiver: str = "receiver",
         listener: socket.socket | None = None,
+        services: Sequence[Service] = (),
     ) -> None:
         self._config = config
         self._ae_title = ae_title
@@ -82,6 +85,8 @@ class StorageScp:
         self._on_commitment = on_commitment
         self._receiver = receiver
         self._listener = listener
+        self._services = services
+        self._served = contexts_of(services)
         self._associations: Associations[Association] = Associations()
         self._leftovers: dict[Association, Leftovers] = {}
         self._fast = config.fast
@@ -148,7 +153,7 @@ class StorageScp:
         )
         return entity.make_server(  # type: ignore[return-value]
             listener.getsockname(),
-            contexts=contexts.other_than_storage(),
+            contexts=[*contexts.other_than_storage(), *self._served],
             server_class=Server,
             evt_handlers=self._handlers(),
             terms=terms,
@@ -165,6 +170,7 @@ class StorageScp:
             (evt.EVT_C_ECHO, _on_echo),
             (evt.EVT_C_STORE, self._on_store),
             (evt.EVT_N_EVENT_REPORT, self._on_event_report),
+            *handlers_of(self._services),
         ]
 
     def _on_opened(self, association: Association, host: str) -> None:
@@ -196,12 +202,13 @@ class StorageScp:
         link.calling_ae, link.called_ae = request.calling_ae_title.strip(), request.called_ae_title.strip()
         proposed = request.presentation_context_definition_list
         contexts.prefer_known(proposed)
-        contexts.refuse_other_services(proposed)
+        contexts.refuse_other_services(proposed, self._served)
         caller = peers.Caller(calling_ae=link.calling_ae, called_ae=link.called_ae, host=link.host)
         rejection = peers.reject(caller, self._ae_title, self._config.check_called_ae, self._config.allow)
         # pynetdicom writes a data set down before it asks us: where there is no room, it must not come that far. The
         # fast path answers A700 to the command.
-        if rejection is None and not self._fast and contexts.proposes_storage(proposed) and not self._intake.has_room():
+        stores = not self._fast and contexts.proposes_storage(proposed, self._served)
+        if rejection is None and stores and not self._intake.has_room():
             return peers.Rejection.TEMPORARY_CONGESTION
         return rejection
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 
-from node.domain.admission import Admission, Route, Verdict
+from node.domain.admission import Admission, Condition, Route, Verdict
 from node.domain.job import JobState, NewJob, Priority
 from node.domain.model import ModelDescription
 from node.domain.study import Closure, OpenSeries, Series
@@ -30,16 +30,24 @@ WORD_TRIES = 10
 ONE_SERIES_ERRORS = (AinodeError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 
 
+# Where nobody says how long a job waits for earlier studies.
+PRIORS_WAIT_S = 120.0
+FETCHED_AS_PRIOR = Condition("reception", "route", "sent to be analysed", "fetched as a prior of another study", False)
+
+
 def job_key(model: ModelDescription, series_instance_uid: str, revision: int, rerun: int = 0) -> str:
     """One job for each (model, version, series, revision), and one more for each rerun that an operator asks for."""
     key = f"{model.id}/{model.version}/{series_instance_uid}/{revision}"
     return f"{key}/rerun-{rerun}" if rerun else key
 
 
-def new_job(series: Series, model: ModelDescription, admission: Admission, rerun: int = 0) -> NewJob | None:
-    """The job that an admission asks for; None where the series is not wanted."""
+def new_job(
+    series: Series, model: ModelDescription, admission: Admission, rerun: int = 0, priors_wait_s: float = PRIORS_WAIT_S
+) -> NewJob | None:
+    """The job that an admission asks for; None where the series is not wanted. It waits for the priors of its model."""
     if admission.verdict is Verdict.NOT_WANTED:
         return None
+    waits = model.priors is not None and admission.verdict is Verdict.ADMITTED
     return NewJob(
         key=job_key(model, series.series_instance_uid, series.revision, rerun),
         model=model.id,
@@ -51,12 +59,19 @@ def new_job(series: Series, model: ModelDescription, admission: Admission, rerun
         destinations=admission.destinations,
         priority=Priority[admission.priority],
         unfit=unfit_reason(admission),
+        priors_wait_s=priors_wait_s if waits else None,
     )
+
+
+def as_prior(admission: Admission) -> Admission:
+    """What was fetched for another study is not judged for itself."""
+    return replace(admission, verdict=Verdict.NOT_WANTED, conditions=(*admission.conditions, FETCHED_AS_PRIOR))
 
 
 class CloseSeries:
     """Called over and over; what it keeps between turns saves reading things again.
 
+    ``is_prior`` says whether a series was fetched as a prior alone; a job waits ``priors_wait_s`` for those of its own.
     ``backlog`` tells what the journal of this host holds that has no rows yet, where there is one.
     """
 
@@ -69,6 +84,8 @@ class CloseSeries:
         rule: CompletenessRule,
         gathering: Gathering | None = None,
         backlog: Backlog | None = None,
+        is_prior: Callable[[Series], bool] = lambda series: False,
+        priors_wait_s: float = PRIORS_WAIT_S,
     ) -> None:
         self._catalogue = catalogue
         self._clock = clock
@@ -77,6 +94,8 @@ class CloseSeries:
         self._rule = rule
         self._gathering = gathering or Gathering(catalogue, rule)
         self._backlog = backlog
+        self._is_prior = is_prior
+        self._priors_wait_s = priors_wait_s
         self._reported: set[tuple[int, int]] = set()
 
     def run_once(self) -> int:
@@ -132,7 +151,13 @@ class CloseSeries:
 
     def _close(self, open_series: OpenSeries, series: Series, closure: Closure) -> bool:
         judged = judge_series(series, self._models(), self._routes)
-        jobs = [job for model, admission in judged if (job := new_job(series, model, admission)) is not None]
+        if self._is_prior(series):
+            judged = [(model, as_prior(admission)) for model, admission in judged]
+        jobs = [
+            job
+            for model, admission in judged
+            if (job := new_job(series, model, admission, priors_wait_s=self._priors_wait_s)) is not None
+        ]
         admissions = [admission for _, admission in judged]
         done = self._catalogue.close_series(series.series_id, open_series.revision, closure, admissions, jobs)
         if done:
@@ -182,11 +207,13 @@ class Reprocess:
         queue: JobQueue,
         models: Callable[[], Sequence[ModelDescription]],
         routes: Sequence[Route],
+        priors_wait_s: float = PRIORS_WAIT_S,
     ) -> None:
         self._catalogue = catalogue
         self._queue = queue
         self._models = models
         self._routes = tuple(routes)
+        self._priors_wait_s = priors_wait_s
 
     def __call__(self, series_ids: Sequence[int], model_id: str | None = None) -> list[Reprocessed]:
         """
@@ -213,7 +240,7 @@ class Reprocess:
         """A job under the first key that is not used up; one that waits or runs already is not made twice."""
         rerun = 0
         while True:
-            job = new_job(series, model, admission, rerun)
+            job = new_job(series, model, admission, rerun, self._priors_wait_s)
             if job is None:
                 return None
             job_id = self._queue.enqueue(job)

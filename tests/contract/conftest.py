@@ -30,6 +30,19 @@ def migrated(postgres: PostgresServer) -> Iterator[str]:
         yield name
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of SQLite with today's schema, to be copied."""
+    path = tmp_path_factory.mktemp("empty") / "ainode.db"
+    engine = make_engine(f"sqlite:///{path}")
+    upgrade(engine)
+    # What is still in the write-ahead log would not be copied.
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An empty database with today's schema."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, delete, func, select, update
 
 from node.database import tallies
 from node.database.catalogue import SqlCatalogue
@@ -24,7 +25,7 @@ from node.database.removals import SqlRemovals
 from node.database.result_rows import SqlResults
 from node.database.retention import SqlRetentionRecord
 from node.database.roles import SqlRoleBoard
-from node.database.tables import delivery, job
+from node.database.tables import delivery, job, study_change
 from node.domain.admission import Admission, Verdict
 from node.domain.delivery import CommitmentReport, Delivery, DeliveryState
 from node.domain.document import Failure, RejectionTitle, Withdrawal, failure_reason
@@ -37,6 +38,9 @@ from node.jobs.documents import SqlDueDocuments
 from node.jobs.queue import SqlJobQueue
 from node.jobs.withdrawals import SqlWithdrawals
 from node.ports.retention import Kept
+from node.show.listing import Listing
+from node.show.projection import Projection
+from node.show.wanted import Wanted
 from node.show.worklist import Worklist
 from tests.contract.rows import SR, completion, new_job, stored, written
 from tests.contract.watching import Watch, Watched
@@ -48,8 +52,8 @@ SMALL, LARGE = 3_000, 30_000
 # One in so many jobs and deliveries is due, and twice as many wait for their retry.
 DUE = 50
 LEASE_S = 6.0
-# Tables whose rows are few for ever; the tally is folded.
-FEW_ROWS = {"setting", "role", "tally", "journal_segment", "sending_habit"}
+# Tables whose rows are few for ever; the tally is folded, changes of studies are taken out.
+FEW_ROWS = {"setting", "role", "tally", "study_change", "journal_segment", "sending_habit", "audit_head"}
 # Instructions or rows that are no growth.
 SLACK = 200
 SAME_STUDY, SAME_SERIES = study_uid(280), series_uid(280)
@@ -73,6 +77,9 @@ class Node:
         self.withdrawals = SqlWithdrawals(engine)
         self.results = SqlResults(engine)
         self.worklist = Worklist(engine, clock)
+        self.projection = Projection(engine, clock, self.worklist)
+        # As many as matter lie between what is rare and what is common in both databases.
+        self.listing = Listing(engine, few=20)
         self._make_work(jobs // DUE)
 
     def _make_work(self, many: int) -> None:
@@ -88,6 +95,8 @@ class Node:
             if self.engine.dialect.name == "postgresql":
                 connection.exec_driver_sql("ANALYZE")
         tallies.fold(self.engine)
+        with self.engine.begin() as connection:
+            connection.execute(delete(study_change))
 
     def claimed(self) -> Job:
         found = self.queue.claim("w1", LEASE_S)
@@ -149,6 +158,11 @@ class Node:
         document = self.documents.claim(LEASE_S)
         assert document is not None
         return self.documents.complete(document, [written(SR, "9.8")])
+
+    def page(self, **wanted: Any) -> list[dict[str, Any]]:
+        """The second page, so that there is a cursor, where the first is not the last."""
+        first = self.listing.page(Wanted(**wanted), 3)
+        return self.listing.page(Wanted(**wanted), 3, first.following).studies or first.studies
 
     def after(self, seconds: float) -> Node:
         self.clock.advance(seconds)
@@ -226,6 +240,16 @@ OPERATIONS: dict[str, Callable[[Node], object]] = {
     "retention removes images": lambda node: node.retention.remove_images(SAME_STUDY, judged(Step.REMOVE_IMAGES), 5),
     "retention removes rows": lambda node: node.retention.remove_rows(study_uid(290), judged(Step.REMOVE_ROWS), 20),
     "retention frees": lambda node: node.removals.free(Kept.INSTANCES, lambda key, at: None, 10),
+    "lines of the worklist": lambda node: node.projection.project(5),
+    "a page of the worklist": lambda node: node.page(),
+    "a page of one modality": lambda node: node.page(modality="CT"),
+    "a page of a rare modality": lambda node: node.page(modality="US"),
+    "a page of one outcome of one modality": lambda node: node.page(outcome="FAILED", modality="MR"),
+    "a page of what nobody assessed": lambda node: node.page(unassessed=True, model="model-1"),
+    "a page found by a common word": lambda node: node.page(text="nobody"),
+    "a page found by an accession number": lambda node: node.page(text="A2999") or "there is none in the small one",
+    "the newest of the worklist": lambda node: node.listing.page(Wanted(), 10, by_age=True).studies,
+    "what changed in the worklist": lambda node: node.listing.newest_change(),
     "fold counts": lambda node: tallies.fold(node.engine) + 1,
 }
 

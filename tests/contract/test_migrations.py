@@ -15,9 +15,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, Table, inspect, select
 
 from node.database import tallies
+from node.database.audit import SqlAudit
 from node.database.engine import make_engine
 from node.database.migrations import ADVISORY_LOCK, configuration, upgrade
 from node.database.tables import delivery, metadata
+from node.jobs.queue import SqlJobQueue
+from tests.fakes.outbox import StandingClock
 from tests.peers import REPOSITORY
 from tests.postgres import PostgresServer
 from tests.waiting import wait_for
@@ -104,6 +107,24 @@ def test_jobs_from_before_the_counts_are_counted(empty: tuple[str, str | None]) 
             priority = connection.execute(select(delivery.c.priority)).scalar_one()
         assert counted == {("job", "COMPLETED"): 1, ("job", "SCHEDULED"): 1, ("delivery", "STORED"): 1}
         assert priority == 2
+    finally:
+        engine.dispose()
+
+
+def test_a_log_of_uses_begins_over_what_was_there(empty: tuple[str, str | None]) -> None:
+    engine = make_engine(*empty)
+    try:
+        with engine.begin() as connection:
+            command.upgrade(configuration(connection), "0002")
+            for statement in OLD_ROWS:
+                connection.exec_driver_sql(statement)
+            command.upgrade(configuration(connection), "0009")
+        upgrade(engine)
+        audit, queue = SqlAudit(engine, StandingClock(), "cli:ada"), SqlJobQueue(engine, StandingClock())
+        assert audit.verify().entries == 0, "what was done before is not told"
+        queue.cancel(2)
+        assert [one.subject for one in audit.newest(9)] == ["job 2"]
+        assert audit.verify().broken is None
     finally:
         engine.dispose()
 

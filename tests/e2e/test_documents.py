@@ -13,7 +13,7 @@ from sqlalchemy import update
 from node import config as configuration
 from node.app import packages, provenance, reproducing, routing
 from node.app.records import Records, open_records
-from node.database.tables import instance
+from node.database.tables import audit_entry, instance
 from node.database.unit_of_work import UnitOfWork
 from node.domain.document import RejectionTitle
 from node.errors import AlreadyWithdrawn, NotFound
@@ -172,3 +172,32 @@ def test_a_withdrawn_result_is_rejected_and_may_be_made_anew(
     UnitOfWork(records.engine).write(lambda connection: connection.execute(gone))
     removed = reproducing.verify(records, first["SEG"]["sop_instance_uid"], "cpu")
     assert [one["code"] for one in removed["findings"] if not one["ok"]] == ["InputsRemoved"]
+
+
+def test_every_use_of_all_that_is_in_the_log(site: Site, records: Records, study: str) -> None:
+    entries = site.json("audit", "list")["entries"]
+    assert [one["number"] for one in entries] == list(range(len(entries), 0, -1))
+    assert {one["study_instance_uid"] for one in entries} == {study}
+    by_command = {one["action"] for one in entries if one["actor"].startswith("cli:")}
+    by_process = {one["action"] for one in entries if one["actor"].startswith("system:")}
+    assert {"RESULT_WITHDRAWN", "RESULT_VERIFIED"} <= by_command
+    assert {"JOB_COMPLETED", "JOB_FAILED", "DOCUMENT_WRITTEN", "JOB_REQUESTED"} <= by_process
+    (completed,) = [one for one in entries if one["action"] == "JOB_COMPLETED"][-1:]
+    first = provenance.show_results(records, completed["detail"]["objects"][0]["sop_instance_uid"])[0]
+    assert completed["subject"] == f"job {first['job']}"
+    assert completed["detail"]["weights_sha256"] == first["weights_sha256"]
+    assert completed["detail"]["inputs"] == 40
+    assert "the wrong patient" not in str(entries)
+
+    whole = site.json("audit", "verify", "--head", entries[3]["digest"])
+    assert (whole["ok"], whole["entries"], whole["noted_at"]) == (True, len(entries), entries[3]["number"])
+    assert f'"digest": "{"0" * 64}"' in site.log, "the head was noted when the node started"
+    assert site.run("audit", "verify", "--head", "something").returncode == 2
+
+    forged = update(audit_entry).where(audit_entry.c.number == 2).values(actor="nobody")
+    with records.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER audit_entry_UPDATE")
+        connection.execute(forged)
+    broken = site.run("audit", "verify")
+    assert (broken.returncode, "at entry 2" in broken.stderr) == (1, True), broken.stderr
+    assert site.json("audit", "verify")["broken"]["number"] == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from node.ports import Draft, Recording, StoredObject
 from node.receive.intake import Intake, Room
 from node.receive.part10 import data_set_offset
 from node.receive.recording import RecordLater, RecordNow
+from node.receive.services import Service
 from node.receive.storage_scp import StorageScp
 from node.store.files import FileStore
 from node.store.incoming import IncomingFolder
@@ -162,6 +163,7 @@ def serving(
     fast: bool = True,
     kind: str = "files",
     listener: socket.socket | None = None,
+    services: Sequence[Service] = (),
 ) -> Iterator[Site]:
     """A running Storage SCP. The process must be as it was when it has stopped."""
     catalogue = FakeCatalogue()
@@ -176,7 +178,7 @@ def serving(
         return report.transaction_uid.startswith("2.25.")
 
     config = (config or ReceiveSection(host="127.0.0.1", port=0)).model_copy(update={"fast": fast})
-    scp = StorageScp(config, AE_TITLE, intake, incoming.path, on_commitment, listener=listener)
+    scp = StorageScp(config, AE_TITLE, intake, incoming.path, on_commitment, listener=listener, services=services)
     scp.start()
     site.address, site.stop = scp.address, scp.stop
     try:

@@ -56,3 +56,11 @@ def test_turnaround_is_measured_and_every_result_arrives(tmp_path: Path) -> None
     seconds = report["seconds"]
     assert isinstance(seconds, dict)
     assert seconds["whole"]["p50"] > 0
+
+
+def test_a_dead_destination_is_measured_beside_the_others(tmp_path: Path) -> None:
+    report = bench(tmp_path, "delivery", "--results", "2")
+    destinations = report["destinations"]
+    assert isinstance(destinations, dict)
+    assert set(destinations) == {"dimse", "stow", "folder"}
+    assert all(figures["ratio"] > 0 for figures in destinations.values())

@@ -41,3 +41,16 @@ def retry(
     """Send FAILED or CANCELED deliveries again."""
     with records(context, config) as opened:
         report("retried", operations(opened).retry_deliveries(ids))
+
+
+@cli.command("release")
+def release(
+    context: typer.Context,
+    ids: Annotated[list[int], typer.Argument(metavar="ID...")],
+    config: ConfigOption = None,
+) -> None:
+    """Send deliveries that are held because the PACS says that the patient is another one (PatientMismatch)."""
+    from node.app.patient_checking import holds  # noqa: PLC0415  other commands need none of it
+
+    with records(context, config) as opened:
+        report("released", operations(opened).release_deliveries(ids, holds(opened).release))

@@ -25,6 +25,9 @@ class Role(enum.StrEnum):
     web = "web"
 
 
+# Whether a destination's circuit is open, in words.
+OPEN = {None: "unknown", False: "yes", True: "no"}
+
 config_cli = typer.Typer(help="The effective configuration and its schema.", no_args_is_help=True)
 
 
@@ -144,6 +147,9 @@ def status(context: typer.Context, config: ConfigOption = None, as_json: JsonOpt
     out.print(table("roles", roles, columns))
     out.print(table("jobs", [document["jobs"]], {key: key for key in document["jobs"]}))
     out.print(table("deliveries", [document["deliveries"]], {key: key for key in document["deliveries"]}))
+    destinations = [{**one, **one["circuit"], "open": OPEN[one["circuit"]["open"]]} for one in document["destinations"]]
+    columns = {"name": "name", "type": "type", "open": "answers", "since": "away since", "error_code": "error"}
+    out.print(table("destinations", destinations, {**columns, "waiting": "waiting"}))
     out.print(table("models", document["models"], {"id": "id", "version": "version", "problem": "problem"}))
     disk = document["disk"]
     out.print(f"disk: {disk['free_bytes'] / 2**30:.1f} GiB free, watermark {disk['watermark_bytes'] / 2**30:.1f} GiB")
@@ -155,7 +161,7 @@ def echo(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """C-ECHO to a destination."""
+    """Ask a destination whether it is there, in its own way: C-ECHO, a query, a connection, a file."""
     from node.app.destinations import destination as open_destination  # noqa: PLC0415
     from node.errors import DeliveryError  # noqa: PLC0415
 

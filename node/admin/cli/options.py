@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 ConfigOption = Annotated[
     Path | None, typer.Option("-c", "--config", help="The configuration file.", show_default=False, metavar="PATH")
 ]
+# Of an actor in the log of uses who typed a command; what follows names the person.
+COMMAND_LINE = "cli"
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most so many rows.")]
 
@@ -43,8 +49,16 @@ def records(context: typer.Context, config: Path | None) -> Iterator[Records]:
     """The node's records, opened for one command."""
     from node.app.records import open_records  # noqa: PLC0415  help and usage errors need no database
 
-    opened = open_records(load_config(context, config))
+    opened = open_records(load_config(context, config), actor=f"{COMMAND_LINE}:{operator()}")
     try:
         yield opened
     finally:
         opened.close()
+
+
+def operator() -> str:
+    """Who says so: the login name on this machine."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):
+        return f"{os.getuid()}@{socket.gethostname()}"

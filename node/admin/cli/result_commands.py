@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from node.admin.cli.options import ConfigOption, JsonOption, LimitOption, records
+from node.admin.cli.options import ConfigOption, JsonOption, LimitOption, operator, records
 from node.admin.cli.output import console, line, print_json, table
 from node.admin.cli.queue_commands import DELIVERY_COLUMNS, details
-from node.admin.cli.study_commands import operator
 from node.domain.document import REJECTIONS, RejectionTitle
 from node.domain.identity import require_uid
 

@@ -10,13 +10,17 @@ import typer
 
 from node import __version__
 from node.admin.cli import (
+    assess_commands,
+    audit_commands,
     delivery_commands,
+    fetch_commands,
     model_commands,
     node_commands,
     queue_commands,
     result_commands,
     store_commands,
     study_commands,
+    user_commands,
 )
 from node.admin.cli.output import line, message_console
 from node.errors import AinodeError, ConfigurationError
@@ -52,11 +56,15 @@ def _root(
 
 node_commands.register(cli)
 study_commands.register(cli)
+fetch_commands.register(cli)
 cli.add_typer(queue_commands.cli, name="queue")
 cli.add_typer(delivery_commands.cli, name="deliveries")
+assess_commands.register(result_commands.cli)
 cli.add_typer(result_commands.cli, name="results")
 cli.add_typer(model_commands.cli, name="models")
 cli.add_typer(store_commands.cli, name="store")
+cli.add_typer(user_commands.cli, name="users")
+cli.add_typer(audit_commands.cli, name="audit")
 
 
 def main() -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from node.admin.cli.options import ConfigOption, JsonOption, LimitOption, records
+from node.admin.cli.options import ConfigOption, JsonOption, LimitOption, operator, records
 from node.admin.cli.output import console, line, message_console, print_json, table
 from node.admin.cli.queue_commands import COLUMNS as JOB_COLUMNS
 from node.admin.cli.queue_commands import DELIVERY_COLUMNS, OBJECT_COLUMNS, details, operations
@@ -144,14 +141,6 @@ def complete(
     raise typer.Exit(EXIT_FAILED if any(one.error for one in done) else 0)
 
 
-def operator() -> str:
-    """Who says so: the login name on this machine."""
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (KeyError, OSError):
-        return f"{os.getuid()}@{socket.gethostname()}"
-
-
 def why(
     context: typer.Context,
     study: Annotated[str, typer.Argument(metavar="STUDY_UID|ACCESSION")],
@@ -187,6 +176,10 @@ def _print_why(study: dict[str, Any]) -> None:
             columns = {"kind": "kind", "name": "condition", "wanted": "wanted", "found": "found", "met": "met"}
             heading = f"  {admission['model']} {admission['model_version']}: {admission['verdict']}"
             out.print(table(line(heading), admission["conditions"], columns))
+    for job in study["jobs"]:
+        if job["priors_state"] is not None:
+            reason = (job["priors"] or {}).get("reason") or ""
+            out.print(f"\njob {job['id']}: earlier studies {job['priors_state']} {line(reason)}", soft_wrap=True)
     for part in ("jobs", "deliveries", "alerts"):
         if study[part]:
             out.print(table(part, study[part], PARTS[part]))

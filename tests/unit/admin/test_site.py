@@ -6,6 +6,7 @@ import re
 import tomllib
 import typing
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from node.config import Config, load, parse
 from node.errors import ConfigurationError, OperationError
 
 # Never in a file.
-SECRETS = {"database.password"}
+SECRETS = {"database.password", "destinations[].password", "destinations[].bearer_token"}
 # Shown as comments, because they are lists of tables that are empty by default.
 IN_COMMENTS = {"receive.allow[].ae_title", "receive.allow[].host"} | {
     f"routes[].when[].{key}" for key in ("attribute", "op", "value")
@@ -34,6 +35,9 @@ def keys_of(kind: Any, path: str = "") -> set[str]:
     if type(None) in typing.get_args(kind):  # a table that may be absent
         return keys_of(typing.get_args(kind)[0], path)
     item = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else None
+    forms = typing.get_args(item)[0] if typing.get_origin(item) is typing.Annotated else None
+    if isinstance(forms, UnionType):  # tables in one of several forms
+        return {key for form in typing.get_args(forms) for key in keys_of(form, path + "[]")}
     if isinstance(item, type) and issubclass(item, BaseModel):
         return keys_of(item, path + "[]")
     return {path}

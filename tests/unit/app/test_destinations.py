@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from node.app.destinations import wishes
+from node.app.destinations import destination
+from node.app.wishes import wishes
 from node.config import parse
 from node.domain.rendition import NO_WISHES, Rendition, Wishes
-from node.errors import ConfigurationError
+from node.errors import ConfigurationError, DestinationUnreachable, NotFound
+from tests.fakes.fhir_peer import FhirServer
+from tests.fakes.web_peer import StowServer
 
 PEER = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
 
@@ -35,3 +40,45 @@ def test_an_unknown_word_is_named_with_its_key(key: str, value: object) -> None:
     with pytest.raises(ConfigurationError) as refused:
         wishes_of(**{key: value})
     assert f"destinations[0].{key}" in str(refused.value)
+
+
+def test_messages_are_made_of_main_reports() -> None:
+    ris = {"name": "pacs", "type": "hl7", "host": "127.0.0.1", "port": 2575}
+    ehr = {"name": "ehr", "type": "fhir", "url": "http://127.0.0.1"}
+    found = wishes(parse({"destinations": [ris, ehr]}, Path("/"), {}))
+    assert found == {"pacs": Wishes(main_report_only=True), "ehr": Wishes(main_report_only=True)}
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_each_type_is_asked_in_its_own_way(tmp_path: Path, listening: int) -> None:
+    (tmp_path / "share").mkdir()
+    (tmp_path / "token").write_text("t0ken\n")
+    with StowServer() as web, FhirServer() as ehr:
+        tables = [
+            {"name": "folder", "type": "folder", "path": "share"},
+            {"name": "stow", "type": "stow", "url": f"{web.url}/dicom-web/", "bearer_token_file": "token"},
+            {"name": "hl7", "type": "hl7", "host": "127.0.0.1", "port": listening},
+            {"name": "fhir", "type": "fhir", "url": ehr.url, "username": "node"},
+        ]
+        variables = {"AINODE_DESTINATIONS__3__PASSWORD": "s3cret"}
+        config = parse({"destinations": tables}, tmp_path, variables)
+        for name in ("folder", "stow", "hl7", "fhir"):
+            made = destination(config, name)
+            assert (made.name, made.commits) == (name, False)
+            made.echo()
+        assert web.requests[0].headers["authorization"] == "Bearer t0ken"
+        assert ehr.requests[0].headers["authorization"] == "Basic bm9kZTpzM2NyZXQ="
+    (tmp_path / "share").rmdir()
+    for name in ("folder", "stow", "fhir"):
+        with pytest.raises(DestinationUnreachable):
+            destination(config, name).echo()
+
+
+def test_a_destination_that_nobody_configured() -> None:
+    with pytest.raises(NotFound, match="there are: pacs"):
+        destination(parse({"destinations": [{"name": "pacs", **PEER}]}, Path("/"), {}), "pasc")
