@@ -188,6 +188,7 @@ STATEMENTS = (
             f"'{FINDINGS}'{{json}}, '{PROVENANCE}'{{json}}",
         ),
     ),
+    ("jobs", ("workitem", "job_id, attributes", "i, '{}'{json}")),
     (
         "jobs",
         (

@@ -80,7 +80,8 @@ def test_processes_and_operators_at_once(engine: Engine) -> None:
     canceled: set[int] = set()
 
     def cancel() -> None:
-        one = lucky.choice(jobs)
+        # Not of all: where the processes are slow to start, none would be left for them.
+        one = lucky.choice(jobs[:30])
         with suppress(InvalidTransition):
             queue.cancel(one)
             if queue.get(one).state is JobState.CANCELED:
