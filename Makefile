@@ -7,9 +7,9 @@ BIN := $(VENV)/bin
 # Further arguments: make demo ARGS="--keep out ~/studies", make test ARGS="-k admission"
 ARGS ?=
 
-# Tests that start no node run on every core; those with whole nodes and real peers one after the other.
-ALONE := tests/integration tests/e2e
-BESIDE_EACH_OTHER := tests $(ALONE:%=--ignore=%)
+# Tests that start no node run on every core; those with whole nodes and real peers two at a time, for they wait a lot.
+WITH_NODES := tests/integration tests/e2e
+WITHOUT := tests $(WITH_NODES:%=--ignore=%)
 
 INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
@@ -26,8 +26,8 @@ demo: $(INSTALLED)
 test: $(INSTALLED_TEST)
 	.ci/peers
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -ra -n auto --dist loadfile $(BESIDE_EACH_OTHER)
-	$(BIN)/python -m pytest -ra $(ALONE)
+	$(BIN)/python -m pytest -ra -n auto --dist loadfile $(WITHOUT)
+	$(BIN)/python -m pytest -ra -n 2 --dist loadfile $(WITH_NODES)
 else
 	$(BIN)/python -m pytest -ra $(ARGS)
 endif

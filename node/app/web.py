@@ -37,12 +37,14 @@ def serve(records: Records, place: Place) -> None:
     """Serve until the process is told to stop."""
     web = records.config.web
     listening = socket.create_server((web.host, web.port))
+    # Asked for now: the server closes the socket before the heartbeat ends.
+    port = listening.getsockname()[1]
     made = make_web(site(records))
     settings = uvicorn.Config(
         made.application, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=DRAIN_S
     )
     server = _Server(settings, place, made.follower.stop)
-    with listening, Heartbeat(records.roles, place, lambda: {"port": listening.getsockname()[1]}):
+    with listening, Heartbeat(records.roles, place, lambda: {"port": port}):
         made.follower.start()
         server.run(sockets=[listening])
 

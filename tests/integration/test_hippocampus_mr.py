@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,18 @@ from tests.peers import REPOSITORY, data_dir
 PACKAGE = REPOSITORY / "models" / "hippocampus_mr"
 WEIGHTS = PACKAGE / "weights.safetensors"
 SMALL_MB = 6
+
+# Trainings: minutes, where other tests have the cores too.
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Threads that wait for each other cost more than they bring where cores are shared."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def test_no_case_is_in_two_folds_and_none_of_the_test_fold_is_trained_on() -> None:
@@ -55,10 +68,10 @@ def test_cases_it_never_saw_however_they_were_wrapped(wrapping: str) -> None:
 def test_a_short_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
     folder = data_dir("hippocampus-msd")
     command = [sys.executable, "-m", "models.hippocampus_mr.train", "--data", str(folder), "--out", str(tmp_path)]
-    command += ["--limit", "6", "--epochs", "3", "--device", "cpu"]
+    command += ["--limit", "6", "--epochs", "3", "--device", "cpu", "--threads", "1"]
     for last in ("2", "3"):
         done = subprocess.run(
-            [*command, "--stop-after", last], cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False
+            [*command, "--stop-after", last], cwd=REPOSITORY, capture_output=True, text=True, timeout=400, check=False
         )
         assert done.returncode == 0, done.stderr
         losses = json.loads((tmp_path / "metrics.json").read_text())["losses"]
