@@ -126,19 +126,29 @@ class Site:
         return self.store.under_way() or self._incoming() != []
 
     def assert_tidy(self) -> None:
-        """Nothing under way is left, and nothing lies in the data folder but the objects that are recorded."""
-        wait_for(lambda: not self.is_under_way(), "nothing is under way", timeout_s=60.0)
+        """Nothing under way is left, and nothing lies in the data folder but the objects that are recorded.
+
+        An association that has just broken may still have objects to serve: the condition is waited for.
+        """
+        wait_for(self.is_tidy, "nothing lies around but what is recorded", timeout_s=60.0)
+
+    def is_tidy(self) -> bool:
+        """Whether nothing is under way, and every file of the data folder belongs to a recorded object."""
         keys = {stored.storage_key for stored in self.catalogue.stored()}
-        files = {path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()}
+        files = {path.relative_to(self.root).as_posix() for path in self._files()}
+        if self.is_under_way():
+            return False
         if self.kind == "files":
-            assert files == {f"store/objects/{key}" for key in keys}
-        else:
-            # A duplicate stays until whoever writes the rows has seen it.
-            assert keys <= set(self.store.keys())
-            assert {name.split("/")[0] for name in files} == {"store"}
+            return files == {f"store/objects/{key}" for key in keys}
+        # A duplicate stays until whoever writes the rows has seen it.
+        return keys <= set(self.store.keys()) and {name.split("/")[0] for name in files} == {"store"}
 
     def _incoming(self) -> list[Path]:
-        return [path for path in self.root.glob("**/incoming/**/*") if path.is_file()]
+        return [path for path in self._files() if "incoming" in path.parts]
+
+    def _files(self) -> list[Path]:
+        """Every file of the data folder; ``os.walk`` bears folders that vanish under it."""
+        return [Path(folder, name) for folder, _, names in os.walk(self.root) for name in names]
 
     def wait_for_ends(self, count: int) -> list[str | None]:
         """How the ``count`` recorded associations ended, when all of them have."""

@@ -40,6 +40,8 @@ SHORT = ReceiveSection(host="127.0.0.1", port=0, timeout_s=1.0)
 def site(serve: Serve, tmp_path: Path) -> Iterator[Site]:
     with serve(tmp_path / "site") as running:
         yield running
+        running.stop(30.0)
+        assert running.is_tidy(), "nothing is left when every association has ended"
         assert [path.name for path in tmp_path.iterdir()] == ["site"], "nothing escapes the data folder"
 
 
