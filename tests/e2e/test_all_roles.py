@@ -55,7 +55,7 @@ def test_every_role_has_its_processes(site: Site) -> None:
 
 
 def test_health_readiness_and_metrics(site: Site) -> None:
-    with httpx.Client(base_url=f"http://127.0.0.1:{site.web_port}", timeout=10) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{site.web_port}", timeout=60) as client:
         assert client.get("/healthz").json() == {"status": "ok"}
         ready = client.get("/readyz")
         assert (ready.status_code, ready.json()["state"]) == (200, "ok")

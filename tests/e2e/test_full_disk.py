@@ -67,7 +67,7 @@ def instances(site: Site) -> int:
 
 
 def ready(site: Site) -> Any:
-    with urllib.request.urlopen(f"http://127.0.0.1:{site.web_port}/readyz", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{site.web_port}/readyz", timeout=60) as answer:
         return json.load(answer)
 
 
