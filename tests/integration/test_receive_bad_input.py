@@ -33,7 +33,7 @@ from tests.integration.receiving import Serve, Site, data_set_of
 from tests.objects import data_set, part10
 from tests.waiting import wait_for
 
-SHORT = ReceiveSection(host="127.0.0.1", port=0, timeout_s=1.0)
+SHORT = ReceiveSection(host="127.0.0.1", port=0, timeout_s=3.0)
 
 
 @pytest.fixture

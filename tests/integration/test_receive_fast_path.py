@@ -38,7 +38,7 @@ from tests.waiting import wait_for
 
 VERIFICATION = "1.2.840.10008.1.1"
 # Long enough for a busy machine to say something on every association meanwhile.
-SHORT = ReceiveSection(host="127.0.0.1", port=0, timeout_s=2.0, max_associations=3)
+SHORT = ReceiveSection(host="127.0.0.1", port=0, timeout_s=5.0, max_associations=3)
 
 
 def encoded(number: int = 1, size: int = 16) -> tuple[str, bytes]:
@@ -171,7 +171,7 @@ def test_an_object_may_take_longer_than_the_timeout(tmp_path: Path) -> None:
         rest = begin(scu, 1)
         pieces = [rest[at : at + len(rest) // 5] for at in range(0, len(rest), len(rest) // 5)]
         for index, piece in enumerate(pieces):
-            _pause(0.5)
+            _pause(1.0)
             scu.send(P_DATA, pdv(piece, command=False, last=index == len(pieces) - 1))
         assert scu.status() == Status.SUCCESS
         assert store(scu, 2) == Status.SUCCESS

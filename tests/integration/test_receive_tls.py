@@ -180,7 +180,7 @@ def test_who_does_not_get_in(serve: Serve, tmp_path: Path, authority: Authority,
 
 
 def test_a_silent_handshake_delays_nobody_and_ends(serve: Serve, tmp_path: Path, authority: Authority) -> None:
-    with serve(tmp_path, config(authority, timeout_s=1.0)) as site:
+    with serve(tmp_path, config(authority, timeout_s=3.0)) as site:
         silent = [socket.create_connection(site.address, timeout=20) for _ in range(2)]
         with TlsScu(site.address, client_context(authority, authority.client)) as scu:
             assert scu.associate()[0] == ASSOCIATE_AC
@@ -199,7 +199,7 @@ def _is_closed(connection: socket.socket) -> bool:
 
 def test_who_stops_inside_a_record_ends(serve: Serve, tmp_path: Path, authority: Authority) -> None:
     context = client_context(authority, authority.client)
-    with serve(tmp_path, config(authority, timeout_s=1.0)) as site, TlsScu(site.address, context) as scu:
+    with serve(tmp_path, config(authority, timeout_s=3.0)) as site, TlsScu(site.address, context) as scu:
         assert scu.associate()[0] == ASSOCIATE_AC
         made = data_set()
         scu.send(P_DATA, pdv(store_request(MR_STORAGE, made.SOPInstanceUID), command=True, last=True))
