@@ -1,0 +1,39 @@
+"""Why an instance or a query is not accepted."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from node.errors.root import AinodeError
+
+
+class ReceiveError(AinodeError):
+    """An instance is not accepted; the sender is answered ``dimse_status`` (PS3.4 Table B.2-1)."""
+
+    dimse_status: ClassVar[int] = 0xC000
+
+
+class OutOfResources(ReceiveError):
+    dimse_status = 0xA700
+
+
+class DataSetMismatch(ReceiveError):
+    dimse_status = 0xA900
+
+
+class InvalidUid(ReceiveError):
+    dimse_status = 0xC001
+
+
+class UndecodableDataSet(ReceiveError):
+    dimse_status = 0xC002
+
+
+class IncompleteDataSet(ReceiveError):
+    dimse_status = 0xC003
+
+
+class UnusableKey(ReceiveError):
+    """The identifier of a query does not say what is asked for (PS3.4 Table C.4-1)."""
+
+    dimse_status = 0xA900
