@@ -17,7 +17,10 @@ MODEL, INPUT = "ScheduledWorkitemCodeSequence", "InputInformationSequence"
 
 
 class Commissioning:
-    """``series_ids`` are the numbers of a study's series, ``patient_id`` is that of a study."""
+    """``series_ids`` are the numbers of a study's series, ``patient_id`` is that of a study.
+
+    ``priors_wait_s``: so long a job waits for earlier studies, where its model wants them.
+    """
 
     def __init__(
         self,
@@ -26,12 +29,14 @@ class Commissioning:
         routes: Sequence[Route],
         series_ids: Callable[[str], Sequence[int]],
         patient_id: Callable[[str], str],
+        priors_wait_s: float,
     ) -> None:
         self._catalogue = catalogue
         self._models = models
         self._routes = routes
         self._series_ids = series_ids
         self._patient_id = patient_id
+        self._priors_wait_s = priors_wait_s
 
     def __call__(self, commission: Commission) -> NewWorkitem:
         model = self._models.get(commission.model)
@@ -44,7 +49,7 @@ class Commissioning:
         if commission.patient_id and commission.patient_id != known:
             raise InvalidAttributeValue("the images are of another patient", attribute="PatientID")
         [(_, admission)] = judge_series(series, [model], self._routes)
-        job = new_job(series, model, admission)
+        job = new_job(series, model, admission, priors_wait_s=self._priors_wait_s)
         if job is None:
             unmet = ", ".join(condition.name for condition in admission.unmet)
             raise InvalidAttributeValue(f"the model does not take this series: {unmet}", attribute=INPUT)

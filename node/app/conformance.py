@@ -94,7 +94,7 @@ def tables() -> dict[str, str]:
         "query keys": _query_keys,
         "classes taken": _taken,
         "ups contexts": _ups_contexts,
-        "ups answers": lambda: _table(("status", "name", "when"), conformance_ups.answers()),
+        "ups answers": lambda: _table(("status", "name", "service", "clause", "when"), conformance_ups.answers()),
         "ups attributes": _ups_attributes,
         "limits": _limits,
         "withdrawals": _withdrawals,

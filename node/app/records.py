@@ -105,6 +105,7 @@ def open_records(config: Config, instance: str = "command", actor: str | None = 
             RetryPolicy(config.work.max_attempts, config.work.retry_base_s, config.work.retry_cap_s),
             wishes=wishes,
             actor=by,
+            ae_title=config.node.ae_title,
         ),
         outbox=SqlOutbox(engine, clock, actor=by),
         roles=SqlRoleBoard(engine, clock),

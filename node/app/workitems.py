@@ -69,7 +69,14 @@ def procedure_steps(records: Records) -> Steps:
     return Steps(
         store,
         SqlSubscriptions(records.engine, records.clock),
-        Commissioning(records.catalogue, models, routes(config), records.worklist.series_ids, store.patient_id),
+        Commissioning(
+            records.catalogue,
+            models,
+            routes(config),
+            records.worklist.series_ids,
+            store.patient_id,
+            config.work.priors_wait_s,
+        ),
         records.clock,
         Node(
             config.node.ae_title,

@@ -219,6 +219,14 @@ class Report:
     id: int | None = None
 
 
+def cancel_information(ae_title: str) -> dict[str, Any]:
+    """What a UPS Cancel Requested report says where an operator of the node asks (PS3.4 Table CC.2.4-1), as JSON."""
+    return {
+        "00741236": {"vr": "AE", "Value": [ae_title[:16]]},
+        "00741238": {"vr": "LT", "Value": ["an operator of the node asks for it"]},
+    }
+
+
 def require_claimable(workitem: Workitem) -> None:
     """
     Raises:

@@ -59,7 +59,7 @@ AinodeError
     ├── KitRefused                the model kit cannot do that with this package, these files or these settings
     └── WorkitemError             carries the DIMSE status that whoever asks for a workitem is answered (PS3.4 CC.2)
         ├── MissingAttribute, MissingAttributeValue, InvalidAttributeValue, NoSuchAction
-        ├── DuplicateWorkitem, NoSuchWorkitem, NotSchedulable, WorkitemNotScheduled
+        ├── DuplicateWorkitem, InvalidWorkitemUid, NoSuchWorkitem, NotSchedulable, WorkitemNotScheduled
         ├── WorkitemFinal, WorkitemCompleted, WorkitemNotInProgress, FinalStateIncomplete
         ├── ClaimLost             C302  somebody else was first
         ├── WrongTransaction      C301  not the one that claimed it
@@ -158,6 +158,7 @@ from node.errors.workitems import (
     DuplicateWorkitem,
     FinalStateIncomplete,
     InvalidAttributeValue,
+    InvalidWorkitemUid,
     MissingAttribute,
     MissingAttributeValue,
     NoSuchAction,
@@ -213,6 +214,7 @@ __all__ = [
     "InvalidModelPackage",
     "InvalidTransition",
     "InvalidUid",
+    "InvalidWorkitemUid",
     "JobCanceled",
     "KitRefused",
     "LibraryMissing",

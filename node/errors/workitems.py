@@ -27,6 +27,12 @@ class InvalidAttributeValue(WorkitemError):
     dimse_status = 0x0106
 
 
+class InvalidWorkitemUid(WorkitemError):
+    """The SOP Instance UID of a new workitem is no UID (PS3.7 section 10.1.5.1.6)."""
+
+    dimse_status = 0x0117
+
+
 class NoSuchAction(WorkitemError):
     dimse_status = 0x0123
 

@@ -16,6 +16,7 @@ from node.database.plain import findings_to_plain, reason_to_plain
 from node.database.removals import announce
 from node.database.sending import Sending
 from node.database.statements import in_state, insert_new
+from node.database.subscription_rows import note
 from node.database.tables import delivery, setting
 from node.database.tables import job as jobs
 from node.database.types import UtcDateTime
@@ -25,6 +26,7 @@ from node.domain.audit import SYSTEM, Action, Use
 from node.domain.job import JOB_TRANSITIONS, Completion, Job, JobState, Lease, NewJob, Priority
 from node.domain.rendition import Wishes
 from node.domain.retry import RetryPolicy
+from node.domain.workitem import OUTSIDE, EventType, cancel_information
 from node.errors import AinodeError, AlreadyWithdrawn, InvalidTransition, NotFound, StoreUnavailable, WorkerLost
 from node.jobs.claim import PAUSED, ClaimStatements, parameters
 from node.jobs.uses import completed, failed, job_subject
@@ -42,7 +44,8 @@ class SqlJobQueue:
     ``wishes`` what each destination is sent.
 
     A job that has been due for ``max_wait_s`` goes before every priority. ``retry`` says how long a job waits whose
-    worker was lost; ``chance`` is uniform in 0..1. ``actor`` is who does all this, for the log of uses.
+    worker was lost; ``chance`` is uniform in 0..1. ``actor`` is who does all this, for the log of uses, and
+    ``ae_title`` in whose name performers from outside are asked to stop.
     """
 
     def __init__(
@@ -56,10 +59,12 @@ class SqlJobQueue:
         chance: Callable[[], float] = random.random,
         wishes: Mapping[str, Wishes] | None = None,
         actor: str = SYSTEM,
+        ae_title: str = "",
     ) -> None:
         self._work = UnitOfWork(engine)
         self._clock = clock
         self._actor = actor
+        self._ae_title = ae_title
         self._max_attempts = max_attempts
         self._sending = Sending(dict(delivery_attempts or {}), {} if wishes is None else wishes)
         self._max_wait_s = max_wait_s
@@ -222,9 +227,18 @@ class SqlJobQueue:
             raise InvalidTransition(f"job {job_id} is {state} and cannot be canceled")
         if state is JobState.IN_PROGRESS:
             self._change(connection, job_id, {"cancel_requested": True})
+            self._ask_performer(connection, job_id)
         else:
             self._change(connection, job_id, {"state": JobState.CANCELED, "finished_at": self._clock.now()})
         self._log_about(connection, Action.JOB_CANCELED, job_id)
+
+    def _ask_performer(self, connection: Connection, job_id: int) -> None:
+        """Whoever claimed it from outside is told like by any other request to cancel (PS3.4 section CC.2.2.3)."""
+        columns = (jobs.c.workitem_uid, jobs.c.owner)
+        row = connection.execute(select(*columns).where(jobs.c.id == job_id)).one()
+        if row.workitem_uid is not None and str(row.owner).startswith(OUTSIDE):
+            information = cancel_information(self._ae_title)
+            note(connection, row.workitem_uid, EventType.CANCEL_REQUESTED, information, self._clock.now())
 
     def retry(self, job_id: int) -> None:
         self._work.write(lambda connection: self._retry(connection, job_id))

@@ -143,7 +143,8 @@ class SqlWorkitems:
             values["cancel_requested"] = True
         elif change.cancel:
             values |= _ended(StepState.CANCELED, None, now)
-        elif change.claim is not None or workitem.is_performed_outside:
+        elif change.claim is not None or (workitem.is_performed_outside and not workitem.job.cancel_requested):
+            # Whoever is asked to stop may still end it in the time that is left, and gets no more of it.
             values["lease_until"] = now + timedelta(seconds=self._lease_s)
         return values, said
 

@@ -20,8 +20,8 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from node.config import UpsSection
-from node.domain.workitem import PULL, PUSH, QUERY, WATCH
-from node.errors import AinodeError, NoSuchAction, StoreUnavailable, WorkitemError
+from node.domain.workitem import PULL, PUSH, QUERY, WATCH, Warned
+from node.errors import AinodeError, NoSuchAction, WorkitemError
 from node.ports import ProcedureSteps
 from node.receive import peers
 from node.receive.contexts import UNCOMPRESSED
@@ -30,6 +30,7 @@ from node.receive.status import MAX_ERROR_COMMENT, Status
 from node.receive.tls import server_context
 from node.receive.transport import Server, Terms, listening_socket, tune
 from node.receive.upper_layer import end_quietly
+from node.receive.ups_statuses import Service, status_of
 
 log = structlog.get_logger()
 
@@ -174,24 +175,36 @@ class UpsScp:
             made, warned = self._steps.create(uid, event.attribute_list, _asker(event))
             if uid:
                 return _status(warned), None
-            # The first is for the command, into which pynetdicom takes it with Success alone.
+            # The UID that the SCP assigns stands in a success response alone (PS3.7 section 10.1.5.1.4); the first is
+            # for the command.
             created = Dataset()
             created.AffectedSOPInstanceUID = created.SOPInstanceUID = made
             return _status(Status.SUCCESS), created
 
-        return _answered(act)
+        return _answered(Service.CREATE, act)
 
     def _on_get(self, event: Any) -> Answer:
         uid = str(event.request.RequestedSOPInstanceUID)
-        return _answered(lambda: (_status(Status.SUCCESS), self._steps.get(uid, event.attribute_identifiers)))
+        tags = event.attribute_identifiers
+
+        def act() -> Answer:
+            found = self._steps.get(uid, tags)
+            is_whole = all(tag in found for tag in tags)
+            return _status(Status.SUCCESS if is_whole else Warned.NOT_SUPPORTED), found
+
+        return _answered(Service.GET, act)
 
     def _on_set(self, event: Any) -> Answer:
         uid = str(event.request.RequestedSOPInstanceUID)
-        return _answered(lambda: (_status(self._steps.update(uid, event.modification_list, _asker(event))), None))
+
+        def act() -> Answer:
+            return _status(self._steps.update(uid, event.modification_list, _asker(event))), None
+
+        return _answered(Service.SET, act)
 
     def _on_action(self, event: Any) -> Answer:
         uid = str(event.request.RequestedSOPInstanceUID)
-        return _answered(lambda: (_status(self._act(uid, event)), None))
+        return _answered(Service.ACTION, lambda: (_status(self._act(uid, event)), None))
 
     def _act(self, uid: str, event: Any) -> int:
         information, steps = event.action_information, self._steps
@@ -217,7 +230,7 @@ class UpsScp:
                     return
                 yield PENDING, found
         except Exception as error:  # noqa: BLE001  DIMSE handler: who asks gets a failure, the process goes on
-            yield _refused(error), None
+            yield _refused(error, Service.FIND), None
 
 
 def _log_as(how: tuple[str, int]) -> None:
@@ -231,27 +244,25 @@ def _asker(event: Any) -> str:
     return title.strip()
 
 
-def _answered(act: Callable[[], Answer]) -> Answer:
+def _answered(service: Service, act: Callable[[], Answer]) -> Answer:
     try:
         return act()
     except Exception as error:  # noqa: BLE001  DIMSE handler: who asks gets a failure, the process goes on
-        return _refused(error), None
+        return _refused(error, service), None
 
 
-def _refused(error: Exception) -> Dataset:
+def _refused(error: Exception, service: Service) -> Dataset:
     """What who asks is told; the log never repeats the message of an error that is not ours: it may hold a name."""
+    status = status_of(error, service)
     if isinstance(error, WorkitemError):
-        log.info("ups.refused", error=error.code, status=f"{error.dimse_status:04X}")
-        return _status(error.dimse_status, error.message)
-    if isinstance(error, StoreUnavailable):
-        log.error("ups.failed", error=error.code)
-        return _status(Status.OUT_OF_RESOURCES, error.message)
+        log.info("ups.refused", error=error.code, status=f"{status:04X}")
+        return _status(status, error.message)
     if isinstance(error, AinodeError):
-        log.warning("ups.refused", error=error.code)
-        return _status(Status.PROCESSING_FAILURE, error.message)
+        log.error("ups.failed", error=error.code)
+        return _status(status, error.message)
     where = traceback.extract_tb(error.__traceback__)[-1]
     log.error("ups.failed", error=type(error).__name__, where=f"{where.filename}:{where.lineno}")
-    return _status(Status.PROCESSING_FAILURE, "not done")
+    return _status(status, "not done")
 
 
 def _status(value: int, comment: str = "") -> Dataset:

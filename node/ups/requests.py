@@ -14,6 +14,7 @@ from node.domain.job import Priority
 from node.domain.workitem import Commission, StepState, digest_of
 from node.errors import (
     InvalidAttributeValue,
+    InvalidWorkitemUid,
     MissingAttributeValue,
     WorkitemNotScheduled,
     WrongTransaction,
@@ -75,10 +76,10 @@ class Changes:
 def to_create(uid: str, request: Dataset) -> Wanted:
     """
     Raises:
-        MissingAttribute, MissingAttributeValue, InvalidAttributeValue, WorkitemNotScheduled
+        InvalidWorkitemUid, MissingAttribute, MissingAttributeValue, InvalidAttributeValue, WorkitemNotScheduled
     """
     if not is_uid(uid) or not uid:
-        raise InvalidAttributeValue("the SOP Instance UID is none", attribute="SOPInstanceUID")
+        raise InvalidWorkitemUid("the SOP Instance UID is none")
     if required(request, "ProcedureStepState") != StepState.SCHEDULED:
         raise WorkitemNotScheduled("a workitem is created SCHEDULED")
     if required(request, "InputReadinessState") != "READY":

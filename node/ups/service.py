@@ -101,9 +101,9 @@ class Steps:
             raise TooManyWorkitems(f"more than {self._max_matches} match: narrow the query")
 
     def change_state(self, uid: str, information: Dataset, asker: str) -> Warned:
+        self._store.get(uid)  # of a workitem that there is not, nothing else is wrong
         wanted = requests.state_wanted(information)
         if wanted is StepState.SCHEDULED:
-            self._store.get(uid)
             raise NotSchedulable("only creating a workitem makes it SCHEDULED")
         digest = requests.transaction_of(information)
         answer: list[Warned] = []
@@ -121,6 +121,7 @@ class Steps:
         return answer[-1]
 
     def update(self, uid: str, changes: Dataset, asker: str) -> Warned:
+        self._store.get(uid)
         asked = requests.to_update(changes)
 
         def decide(workitem: Workitem) -> Change:
@@ -163,18 +164,26 @@ class Steps:
         return Warned.NO_DELETION_LOCK if locks else Warned.SUCCESS
 
     def unsubscribe(self, uid: str, information: Dataset) -> Warned:
-        receiver = requests.receiver_of(information)
+        receiver = self._known(information)
         if uid not in EVERYTHING:
             self._store.get(uid)
         self._subscriptions.unsubscribe(receiver, GLOBAL if uid in EVERYTHING else uid)
         return Warned.SUCCESS
 
     def suspend(self, uid: str, information: Dataset) -> Warned:
-        receiver = requests.receiver_of(information)
+        receiver = self._known(information)
         if uid not in EVERYTHING:
+            self._store.get(uid)
             raise UnsuitableAction("only a global subscription can be suspended")
         self._subscriptions.suspend(receiver)
         return Warned.SUCCESS
+
+    def _known(self, information: Dataset) -> str:
+        """Who is to be told no more: an AE title that is configured, or was when it subscribed."""
+        receiver = requests.receiver_of(information)
+        if receiver not in self._receivers and not self._subscriptions.of(receiver):
+            raise UnknownReceiver("no address is configured for the Receiving AE")
+        return receiver
 
     def whole(self, workitem: Workitem, identifier: Dataset | None = None) -> Dataset:
         """Inputs and outputs only where ``identifier`` names them: a series has thousands of instances."""

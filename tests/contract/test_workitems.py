@@ -266,6 +266,48 @@ def test_canceling(queue: SqlJobQueue, store: SqlWorkitems) -> None:
     assert store.get(running.uid).state is StepState.CANCELED
 
 
+def test_an_operator_cancels_what_somebody_else_performs(engine: Engine, clock: StandingClock) -> None:
+    """The performer is told at once, may still end it in the time that is left, and gets no more of it."""
+    queue, store = SqlJobQueue(engine, clock, 3, ae_title="NODE"), SqlWorkitems(engine, clock, LEASE_S)
+    subscriptions = SqlSubscriptions(engine, clock)
+    subscriptions.subscribe(Subscription("PERFORMER", GLOBAL))
+    job_id = queue.enqueue(new_job("a"))
+    uid = only(store).uid
+    claim(store, uid)
+    subscriptions.tell(subscriptions.happened(10), [])
+    queue.cancel(job_id)
+    [told] = subscriptions.happened(10)
+    assert (told.workitem_uid, told.event_type, told.became) == (uid, EventType.CANCEL_REQUESTED, None)
+    assert told.information["00741236"]["Value"] == ["NODE"]
+    assert (queue.get(job_id).state, queue.get(job_id).cancel_requested) == (JobState.IN_PROGRESS, True)
+    clock.advance(LEASE_S - 1)
+    assert say(store, uid, MINE, progress="half").attributes == {"progress": "half"}
+    clock.advance(1)
+    assert queue.rescue() == [job_id]
+    assert queue.get(job_id).state is JobState.CANCELED
+    assert store.get(uid).state is StepState.CANCELED
+
+
+def test_the_performer_decides_what_an_operator_only_asks_for(queue: SqlJobQueue, store: SqlWorkitems) -> None:
+    job_id = queue.enqueue(new_job("a"))
+    claim(store, only(store).uid)
+    queue.cancel(job_id)
+    assert end(store, only(store).uid, StepState.COMPLETED).state is StepState.COMPLETED
+    assert not queue.get(job_id).cancel_requested
+
+
+def test_a_worker_of_our_own_is_asked_by_its_heartbeat(
+    queue: SqlJobQueue, store: SqlWorkitems, engine: Engine, clock: StandingClock
+) -> None:
+    subscriptions = SqlSubscriptions(engine, clock)
+    subscriptions.subscribe(Subscription("WATCHER", GLOBAL))
+    job_id = queue.enqueue(new_job("a"))
+    run(queue)
+    subscriptions.tell(subscriptions.happened(10), [])
+    queue.cancel(job_id)
+    assert subscriptions.happened(10) == []
+
+
 def test_what_is_refused_changes_nothing(queue: SqlJobQueue, store: SqlWorkitems) -> None:
     queue.enqueue(new_job("a"))
     before = only(store)

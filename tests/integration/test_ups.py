@@ -372,7 +372,7 @@ def test_workitems_are_found_by_what_they_are(site: Site) -> None:
         answer = site.scu.ask(do="find", data_set=plain(SOPInstanceUID=uid, **other))
         assert (answer["status"], answer["matches"]) == ("0000", []), other
     wrong = plain(SOPInstanceUID=uid) | {"00404005": {"vr": "DT", "Value": ["yesterday"]}}
-    assert site.scu.ask(do="find", data_set=wrong)["status"] == "0106"
+    assert site.scu.ask(do="find", data_set=wrong)["status"] == "A900"
 
 
 def test_too_many_matches_are_refused_not_cut_off(site: Site) -> None:
@@ -384,6 +384,22 @@ def test_too_many_matches_are_refused_not_cut_off(site: Site) -> None:
 
 def test_who_is_not_known_may_not_ask(site: Site) -> None:
     assert site.scu.ask(do="get", uid="1.2", title="STRANGER") == {"established": False}
+
+
+def test_an_operator_asks_the_performer_to_stop(site: Site) -> None:
+    """It is seen at once, and the performer decides: here it stops."""
+    uid = site.job()
+    assert subscribe(site, uid) == "0000"
+    site.claim(uid, title="WATCHER")
+    [job] = workitems.workitem_store(site.records).find(WorkitemQuery(uids=(uid,)), -1, 1)
+    site.records.queue.cancel(job.job.id)
+    assert site.records.worklist.job(job.job.id)["cancel_requested"]
+    wait_for(lambda: 2 in [kind for kind, _ in site.events(uid)], "the performer is asked", 60)
+    [asked] = [each for kind, each in site.events(uid) if kind == 2]
+    assert (asked.RequestingAE, asked.ReasonForCancellation) == ("AINODE", "an operator of the node asks for it")
+    assert site.state(uid) == "IN PROGRESS"
+    assert site.act(uid, CLAIM, ProcedureStepState="CANCELED", TransactionUID=TRANSACTION) == "0000"
+    assert site.records.queue.get(job.job.id).state is JobState.CANCELED
 
 
 # ---------------------------------------------------------------- watch
@@ -437,7 +453,7 @@ def test_canceling_what_nobody_began(site: Site) -> None:
 
 
 def test_everything_can_be_watched_filtered_and_suspended(site: Site) -> None:
-    assert subscribe(site, FILTERED) == "0121"
+    assert subscribe(site, FILTERED) == "0115"
     assert subscribe(site, FILTERED, ScheduledProcedureStepPriority="HIGH") == "0000"
     before = site.job()
     assert site.scu.ask(do="create", uid="1.2.50.20", data_set=request())["status"] == "0000"

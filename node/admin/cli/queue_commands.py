@@ -30,6 +30,7 @@ COLUMNS = {
     "study_instance_uid": "study",
     "created_at": "created",
     "error_code": "error",
+    "cancellation": "cancellation",
     "document": "document",
     "superseded_at": "superseded",
     "withdrawn_at": "withdrawn",
@@ -79,7 +80,16 @@ def list_jobs(
     if as_json:
         print_json({"jobs": jobs})
     else:
-        console().print(table("jobs", jobs, COLUMNS))
+        console().print(_table(jobs))
+
+
+def _table(jobs: Sequence[dict[str, Any]]) -> Table:
+    return table("jobs", [job | {"cancellation": _cancellation(job)} for job in jobs], COLUMNS)
+
+
+def _cancellation(job: dict[str, Any]) -> str | None:
+    """Of a job that runs and shall not: whoever runs it has not stopped yet."""
+    return "requested" if job["cancel_requested"] else None
 
 
 @cli.command("show")
@@ -129,7 +139,7 @@ def watch(
     ends = None if seconds is None else time.monotonic() + seconds
     with records(context, config) as opened, Live(console=console(), auto_refresh=False) as live:
         while ends is None or time.monotonic() < ends:
-            live.update(table("jobs", opened.worklist.jobs(limit=limit), COLUMNS), refresh=True)
+            live.update(_table(opened.worklist.jobs(limit=limit)), refresh=True)
             try:
                 time.sleep(WATCH_EVERY_S)
             except KeyboardInterrupt:

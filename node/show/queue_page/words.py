@@ -23,6 +23,7 @@ QUEUE: Words = {
     "queue.destinations": ("Destinations", "目的地"),
     "queue.alerts": ("Alerts", "警报"),
     "queue.all": ("all", "全部"),
+    "queue.cancel_requested": ("cancellation requested", "已请求取消"),
     "queue.none": ("none", "无"),
     "queue.pause": ("Pause the queue", "暂停队列"),
     "queue.resume": ("Resume the queue", "恢复队列"),
