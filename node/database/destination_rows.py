@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, func, select, update
 
+from node.database.roles import STALE_AFTER
 from node.database.statements import in_state, insert_new
 from node.database.tables import delivery, role, setting
 from node.database.unit_of_work import UnitOfWork
 from node.domain.delivery import DeliveryState
 from node.ports import Clock
 
-STALE_AFTER = timedelta(seconds=10)
 _NAMED = "destination."
 
 

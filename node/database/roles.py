@@ -12,6 +12,8 @@ from node.database.tables import role as roles
 from node.database.unit_of_work import UnitOfWork
 from node.ports import Clock
 
+# A process that has not beaten for so long is not taken for alive.
+STALE_AFTER = timedelta(seconds=10)
 # A process that was killed leaves its row; a day later nobody asks for it any more.
 FORGET_AFTER = timedelta(days=1)
 

@@ -6,12 +6,13 @@ Answers are plain dicts with CONTRACT's keys; times are aware datetimes in UTC.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, or_, select
 
 from node.database import tallies
+from node.database.roles import STALE_AFTER
 from node.database.statements import beside, in_state
 from node.database.tables import admission, alert, delivery, instance, job, result, role, series, series_closing, study
 from node.database.unit_of_work import UnitOfWork
@@ -23,8 +24,6 @@ from node.ports import Clock
 from node.show import outcome
 from node.show.documents import HIDDEN_IN_LISTS, Document, job_document, series_document, study_document, why_document
 from node.show.outcome import Finality, StudyRows
-
-STALE_AFTER = timedelta(seconds=10)
 
 
 class Worklist:

@@ -19,7 +19,10 @@ from tests.waiting import wait_for
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    started = Site(tmp_path_factory.mktemp("all"))
+    folder = tmp_path_factory.mktemp("all")
+    share = folder / "share"
+    share.mkdir()
+    started = Site(folder / "site", f'[[destinations]]\nname = "share"\ntype = "folder"\npath = "{share}"\n')
     try:
         started.start(roles=())
         yield started
@@ -65,6 +68,28 @@ def test_health_readiness_and_metrics(site: Site) -> None:
         assert "/readyz" in json.loads(client.get("/api/openapi.json").text)["paths"]
 
 
+def examined(site: Site) -> tuple[int, dict[str, str], dict[str, str]]:
+    """The exit code of ``ainode doctor --json``; the status and the finding of each check."""
+    done = site.run("doctor", "--json", timeout_s=240)
+    document = json.loads(done.stdout)
+    assert set(document) == {"ok", "checks"}
+    assert document["ok"] == (done.returncode == 0)
+    assert all(list(one) == ["id", "status", "found", "advice"] for one in document["checks"])
+    assert all(bool(one["advice"]) == (one["status"] != "OK") for one in document["checks"])
+    checks = {one["id"]: one for one in document["checks"]}
+    return done.returncode, *({check: one[key] for check, one in checks.items()} for key in ("status", "found"))
+
+
+def test_the_doctor_finds_nothing_wrong(site: Site) -> None:
+    code, statuses, found = examined(site)
+    assert code == 0, found
+    for check in ("receive", "web", "destination.share", "models", "journal", "roles.work", "queue", "queue.leases"):
+        assert statuses[check] == "OK", found
+    assert "C-ECHO" in found["receive"]
+    assert statuses["accounts"] == "WARN"
+    assert not list((site.folder.parent / "share").iterdir()), "a probe leaves nothing behind"
+
+
 def test_a_killed_receiver_comes_back_and_the_port_never_closes(site: Site) -> None:
     before = {pid for pid, role in roles_of(site).items() if role == "receive"}
     os.kill(min(before), signal.SIGKILL)
@@ -78,3 +103,14 @@ def test_sigterm_ends_everything_with_0(site: Site) -> None:
     processes = list(roles_of(site))
     assert site.stop() == 0
     assert not any(command_line(pid) for pid in processes)
+
+
+def test_the_doctor_names_what_is_broken(site: Site) -> None:
+    (site.folder.parent / "share").rmdir()
+    first = min((site.folder / "var" / "journal" / "segments").iterdir())
+    first.write_bytes(bytes(8192))
+    code, statuses, found = examined(site)
+    assert code == 1
+    assert {check for check, status in statuses.items() if status == "FAIL"} == {"destination.share", "journal"}, found
+    assert first.name in found["journal"]
+    assert statuses["receive"] == statuses["web"] == "OK", "the ports are free"

@@ -49,6 +49,17 @@ def test_every_configuration_error_at_once_with_its_key(tmp_path: Path) -> None:
     assert len(document["problems"]) >= 3
 
 
+def test_the_doctor_lists_every_problem_of_a_configuration(tmp_path: Path) -> None:
+    (tmp_path / "ainode.toml").write_text('[node]\nae_title = "FAR TOO LONG AN AE TITLE"\n[receive]\nport = 99999\n')
+    done = ainode(tmp_path, "doctor", "--json")
+    assert done.returncode == 78
+    document = json.loads(done.stdout)
+    assert document["ok"] is False
+    assert [one["found"].partition(":")[0] for one in document["checks"]] == ["node.ae_title", "receive.port"]
+    assert not (tmp_path / "var").exists()
+    assert "receive.port" in ainode(tmp_path, "doctor").stdout
+
+
 def test_no_configuration_is_a_configuration_error(tmp_path: Path) -> None:
     done = ainode(tmp_path, "status", "--json")
     assert done.returncode == 78

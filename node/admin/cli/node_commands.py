@@ -1,4 +1,4 @@
-"""The node as a whole: demo, init, run, check, config, status, echo."""
+"""The node as a whole: demo, init, run, check, config, status, echo, doctor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from node import config as configuration
 from node.admin import site
-from node.admin.cli import demo_command
+from node.admin.cli import demo_command, doctor_command
 from node.admin.cli.options import ConfigOption, JsonOption, config_path, load_config, records
 from node.admin.cli.output import cell, console, line, message_console, print_json, table
 from node.errors import ConfigurationError, OperationError
@@ -38,6 +38,7 @@ def register(cli: typer.Typer) -> None:
     cli.command("check")(check)
     cli.command("status")(status)
     cli.command("echo")(echo)
+    cli.command("doctor")(doctor_command.doctor)
     cli.add_typer(config_cli, name="config")
 
 

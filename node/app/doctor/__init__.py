@@ -1,0 +1,1 @@
+"""``ainode doctor``: a whole self-check, and what to do about each finding."""
