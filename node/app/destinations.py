@@ -11,20 +11,25 @@ from node.app.clock import SystemClock
 from node.config import (
     Config,
     DimseDestination,
+    EmailDestination,
     FhirDestination,
     FolderDestination,
     Hl7Destination,
     Served,
     StowDestination,
+    WebhookDestination,
 )
 from node.config import (
     Destination as Settings,
 )
-from node.deliver import fhir_server, folder, hl7_listener, storage_scu, stow
+from node.deliver import fhir_server, folder, hl7_listener, mail_server, storage_scu, stow, web_listener
 from node.deliver.association import Peer
 from node.deliver.http import WebAccess, WebPeer
+from node.deliver.mail import Letterhead
 from node.deliver.oru import Parties
 from node.deliver.report import ReportSource
+from node.deliver.smtp import MailAccess
+from node.deliver.webhook import key_of
 from node.domain.delivery import CommitmentReport
 from node.domain.report import Report
 from node.domain.retry import RetryPolicy
@@ -67,6 +72,8 @@ def opened(
             return _hl7(config, settings, reports)
         case FhirDestination():
             return fhir_server.FhirDestination(settings.name, WebPeer(_access(settings)), reports)
+        case EmailDestination() | WebhookDestination():
+            return _told(config, settings, reports)
 
 
 def _hl7(config: Config, settings: Hl7Destination, reports: ReportSource) -> hl7_listener.Hl7Destination:
@@ -75,6 +82,56 @@ def _hl7(config: Config, settings: Hl7Destination, reports: ReportSource) -> hl7
         config.node.ae_title, settings.sending_facility, settings.receiving_application, settings.receiving_facility
     )
     return hl7_listener.Hl7Destination(settings.name, listener, parties, reports, SystemClock())
+
+
+def _told(config: Config, settings: EmailDestination | WebhookDestination, reports: ReportSource) -> Destination:
+    return (
+        _email(config, settings, reports)
+        if isinstance(settings, EmailDestination)
+        else _webhook(config, settings, reports)
+    )
+
+
+def _email(config: Config, settings: EmailDestination, reports: ReportSource) -> mail_server.EmailDestination:
+    access = MailAccess(
+        host=settings.host,
+        port=settings.port,
+        security=settings.security,
+        timeout_s=settings.timeout_s,
+        username=settings.username,
+        password=_secret(settings.password, settings.password_file),
+        ca_certificate=settings.ca_certificate,
+    )
+    head = Letterhead(
+        settings.sender,
+        settings.recipients,
+        config.node.ae_title,
+        settings.pages_url.rstrip("/"),
+        settings.accession_number,
+    )
+    return mail_server.EmailDestination(settings.name, access, head, reports, SystemClock())
+
+
+def _webhook(config: Config, settings: WebhookDestination, reports: ReportSource) -> web_listener.WebhookDestination:
+    secret = _secret(settings.secret, settings.secret_file)
+    if secret is not None:
+        _require_usable(settings.name, secret)
+    return web_listener.WebhookDestination(
+        settings.name,
+        WebPeer(_access(settings)),
+        config.node.ae_title,
+        settings.pages_url.rstrip("/"),
+        secret,
+        reports,
+        SystemClock(),
+    )
+
+
+def _require_usable(name: str, secret: str) -> None:
+    try:
+        key_of(secret)
+    except ValueError as error:
+        raise ConfigurationError([(f"the secret of {name}", str(error))]) from error
 
 
 def nothing_said(outgoing: Outgoing) -> Report:
@@ -101,7 +158,7 @@ def _dimse(
     )
 
 
-def _access(settings: StowDestination | FhirDestination) -> WebAccess:
+def _access(settings: StowDestination | FhirDestination | WebhookDestination) -> WebAccess:
     return WebAccess(
         url=settings.url,
         timeout_s=settings.timeout_s,

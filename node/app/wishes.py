@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from node.config import Config, DimseDestination, ForObjects, Served
+from node.config import Config, DimseDestination, ForObjects, Served, Told
 from node.database.destination_rows import SqlDestinations
 from node.domain.rendition import Rendition, Wishes
 from node.errors import AinodeError
@@ -66,7 +66,8 @@ def fitted(configured: Mapping[str, Wishes], takes: Mapping[str, Mapping[str, An
 
 def _wishes(settings: Served) -> Wishes:
     if not isinstance(settings, ForObjects):
-        return Wishes(main_report_only=True)
+        chosen = frozenset(settings.outcomes) if isinstance(settings, Told) else None
+        return Wishes(main_report_only=True, outcomes=chosen)
     return Wishes(
         frozenset(Rendition(kind.upper()) for kind in settings.pictures),
         None if settings.segmentation == "model" else Rendition(settings.segmentation.upper()),

@@ -14,8 +14,8 @@ from node.config.sections import POSTGRESQL
 Problem = tuple[str, str]
 
 # Keys of a destination: secrets, the files that hold them, and every file that must be readable.
-SECRETS_OF_A_DESTINATION = ("password", "bearer_token")
-FILES_OF_A_DESTINATION = ("password_file", "bearer_token_file", "ca_certificate", "certificate", "key")
+SECRETS_OF_A_DESTINATION = ("password", "bearer_token", "secret")
+FILES_OF_A_DESTINATION = ("password_file", "bearer_token_file", "secret_file", "ca_certificate", "certificate", "key")
 
 
 def secrets_in(file: dict[str, Any]) -> Iterator[Problem]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from node.config.base import AeTitle, Attempts, Host, Name, PeerPort, Seconds, Section
+from node.config.base import AeTitle, Attempts, Host, MailAddress, Name, PagesUrl, PeerPort, Seconds, Section
+
+# What is said of a result; other outcomes are of studies alone.
+Said = Literal["POSITIVE", "NEGATIVE", "NOT EVALUABLE", "FAILED", "WITHDRAWN"]
 
 
 class Served(Section):
@@ -121,6 +124,50 @@ class Hl7Destination(Served):
     charset: Literal["UNICODE UTF-8", "8859/1", "ASCII"] = "UNICODE UTF-8"  # MSH-18, HL7 table 0211
 
 
+class Told(Served):
+    """One that is told, of each result, what its report says: of the ``outcomes`` that it has chosen, and what
+    corrects, replaces or takes back anything that it was told.
+    """
+
+    outcomes: Annotated[tuple[Said, ...], Field(min_length=1)] = get_args(Said)
+    pages_url: PagesUrl = ""  # where readers find this node's pages; empty: no link is told
+
+
+class EmailDestination(Told):
+    """E-mail by SMTP, in which nobody is identified. Secrets come from the environment or from files."""
+
+    type: Literal["email"] = "email"
+    host: Host
+    port: PeerPort = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    ca_certificate: Path | None = None  # instead of the authorities that this machine trusts
+    sender: MailAddress
+    recipients: Annotated[tuple[MailAddress, ...], Field(min_length=1, max_length=100)]
+    accession_number: bool = False  # tell it, too: it leads to the patient
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if (self.username is not None) != (self.password is not None or self.password_file is not None):
+            raise ValueError("username and a password go together")
+        if self.security == "none" and not _is_loopback(self.host):
+            if self.username is not None:
+                raise ValueError('a password is not sent to another machine without TLS; use security = "starttls"')
+            if self.accession_number:
+                raise ValueError('an accession number is not sent without TLS; use security = "starttls"')
+        return self
+
+
+class WebhookDestination(Told, WebPeer):
+    """A POST of JSON to ``url``, signed by HMAC-SHA256 where there is a ``secret``."""
+
+    type: Literal["webhook"] = "webhook"
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+
+
 class FhirDestination(Served, WebPeer):
     """FHIR R4: of each result its report as a transaction; ``url`` is the service's base."""
 
@@ -128,7 +175,13 @@ class FhirDestination(Served, WebPeer):
 
 
 Destination = Annotated[
-    DimseDestination | FolderDestination | StowDestination | Hl7Destination | FhirDestination,
+    DimseDestination
+    | FolderDestination
+    | StowDestination
+    | Hl7Destination
+    | FhirDestination
+    | EmailDestination
+    | WebhookDestination,
     Field(discriminator="type"),
 ]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from node.config.base import AE_TITLE_PATTERN, HOST_PATTERN, NAME_PATTERN
-from node.config.keys import Part, keys_at, may_be_list, suggestion, type_at, without_types, written
+from node.config.base import AE_TITLE_PATTERN, HOST_PATTERN, MAIL_PATTERN, NAME_PATTERN, PAGES_PATTERN
+from node.config.keys import Part, is_list, keys_at, may_be_list, suggestion, type_at, without_types, written
 from node.config.sections import DEVICE_PATTERN, VIEWER_PATTERN
 
 Problem = tuple[str, str]
@@ -17,6 +17,8 @@ PATTERN_WORDS = {
     AE_TITLE_PATTERN: "is no AE title: 1 to 16 characters without backslash and control characters",
     NAME_PATTERN: "may hold letters, digits, '.', '_' and '-' only",
     DEVICE_PATTERN: "must be auto, cpu, cuda or cuda:<number>",
+    MAIL_PATTERN: "must be an address like radiology@example.org, without a name",
+    PAGES_PATTERN: "must begin with http:// or https:// and have neither a query nor a fragment",
     HOST_PATTERN: "must be a host name or an address",
     VIEWER_PATTERN: (
         "must be an http(s) address or a path, with {study_instance_uid}, {accession_number} or {patient_id} in it"
@@ -43,6 +45,8 @@ WORDS = {
     "greater_than_equal": "must be at least {ge:g}",
     "less_than_equal": "must be at most {le:g}",
     "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "too_long": "may have {max_length} at most",
     "string_too_long": "may have {max_length} characters at most",
     "literal_error": "must be one of {expected}",
     "union_tag_invalid": "must be one of {expected_tags}",
@@ -77,8 +81,9 @@ def _words(path: tuple[Part, ...], kind: str, message: str, context: Mapping[str
         return f"unknown key; {suggestion(str(path[-1]), keys_at(path[:-1]))}"
     if kind == "string_pattern_mismatch":
         return PATTERN_WORDS[context["pattern"]]
-    if kind in WORDS and not (may_be_list(type_at(path)) and kind != "tuple_type"):
+    one_or_list = may_be_list(type_at(path)) and not is_list(type_at(path))
+    if kind in WORDS and not (one_or_list and kind != "tuple_type"):
         return WORDS[kind].format(**context)
-    if may_be_list(type_at(path)) and kind in WORDS:
+    if one_or_list and kind in WORDS:
         return "must be text, a number, true, false or a list of texts and numbers"
     return message.removeprefix("Value error, ")

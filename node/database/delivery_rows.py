@@ -65,7 +65,7 @@ def insert_delivery(
     priority: int,
     max_attempts: int,
     now: datetime,
-) -> None:
+) -> int:
     values = {
         "job_id": job_id,
         "result_id": result_id,
@@ -79,7 +79,14 @@ def insert_delivery(
         "created_at": now,
         "updated_at": now,
     }
-    connection.execute(insert(delivery).values(**values))
+    delivery_id: int = connection.execute(insert(delivery).values(**values).returning(delivery.c.id)).scalar_one()
+    return delivery_id
+
+
+def left_out(connection: Connection, delivery_id: int, error: AinodeError) -> None:
+    """A delivery that was just made is not to be sent, unless an operator says so."""
+    changes = {"state": DeliveryState.CANCELED, "error_code": error.code, "error": error.message}
+    connection.execute(update(delivery).where(delivery.c.id == delivery_id).values(**changes))
 
 
 def change_held(connection: Connection, held: Delivery, now: datetime, changes: Mapping[str, Any]) -> bool:

@@ -31,13 +31,15 @@ class Wishes:
     """What a destination wants beside what every one gets: ``pictures``; and in which type a SEG with its reports.
 
     ``segmentation`` is one of ``SETS``; None is the type that the model declares. One that takes ``no_label_maps`` gets
-    BINARY instead of those. With ``main_report_only`` it is sent that report as a message, and nothing else.
+    BINARY instead of those. With ``main_report_only`` it is sent that report as a message, and nothing else; of the
+    ``outcomes`` alone, where they are chosen.
     """
 
     pictures: frozenset[Rendition] = frozenset()
     segmentation: Rendition | None = None
     main_report_only: bool = False
     no_label_maps: bool = False
+    outcomes: frozenset[str] | None = None
 
     @property
     def renditions(self) -> frozenset[Rendition]:
@@ -69,6 +71,9 @@ class Wishes:
             return rendition in self.pictures
         own = self._set(label_maps)
         return rendition is (own if own is not None and own in written else Rendition.AS_DECLARED)
+
+    def tells(self, outcome: str) -> bool:
+        return self.outcomes is None or outcome in self.outcomes
 
     def places(self, written: Sequence[Rendition | None], label_maps: bool = False) -> tuple[int, ...]:
         """Which objects of a run are for this destination; ``written`` are their forms, in order.

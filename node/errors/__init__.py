@@ -43,6 +43,7 @@ AinodeError
 │   ├── ReadBackFailed            stored, it said, and then it was not there (retryable)
 │   ├── ObjectTooLarge            it does not take so much at once
 │   ├── MessageRefused            it understood a message and does not want it
+│   ├── OutcomeNotChosen          the destination is told of other outcomes: not sent unless an operator says so
 │   ├── QueryRefused              a source answered a query with a failure
 │   ├── PatientMismatch           the PACS says that the study is another patient's: held until somebody releases it
 │   └── RetrievalFailed           a source did not send what it was asked for, or not all of it (retryable)
@@ -81,6 +82,7 @@ from node.errors.deliver import (
     DestinationUnreachable,
     MessageRefused,
     ObjectTooLarge,
+    OutcomeNotChosen,
     PatientMismatch,
     QueryRefused,
     ReadBackFailed,
@@ -234,6 +236,7 @@ __all__ = [
     "NotSchedulable",
     "ObjectMissing",
     "ObjectTooLarge",
+    "OutcomeNotChosen",
     "OperationError",
     "OrientationNotSupported",
     "OutOfDistribution",

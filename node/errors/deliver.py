@@ -59,6 +59,10 @@ class MessageRefused(DeliveryError):
     retryable = False
 
 
+class OutcomeNotChosen(DeliveryError):
+    retryable = False
+
+
 class QueryRefused(DeliveryError):
     """A source answered a C-FIND with a failure; ``details['status']`` is its DIMSE status."""
 

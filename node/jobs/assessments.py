@@ -159,7 +159,10 @@ class SqlAssessments:
                 return False
             of_job = select(result.c.sop_instance_uid).where(result.c.job_id == due.job.id)
             known = set(connection.execute(of_job).scalars())
-            self._sending.insert(connection, due.job, objects, due.job.priority, now, ResultKind.ASSESSMENT, known)
+            outcome = Outcome(row.outcome or row.outcome_found)
+            self._sending.insert(
+                connection, due.job, objects, outcome, due.job.priority, now, ResultKind.ASSESSMENT, known
+            )
             self._log(connection, self._actor, Action.ASSESSMENT_WRITTEN, row, now, objects)
             return True
 

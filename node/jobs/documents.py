@@ -90,7 +90,8 @@ class SqlDueDocuments:
             return False
         kind = ResultKind.FAILED if failure is not None else ResultKind.REJECTION
         known = set(connection.execute(select(result.c.sop_instance_uid).where(result.c.job_id == job.id)).scalars())
-        self._sending.insert(connection, job, objects, priority, now, kind, known)
+        outcome = Outcome.FAILED if failure is not None else Outcome.WITHDRAWN
+        self._sending.insert(connection, job, objects, outcome, priority, now, kind, known)
         audit.append(connection, self._actor, now, [written_document(document, objects, failure)])
         return True
 

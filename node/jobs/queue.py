@@ -140,7 +140,7 @@ class SqlJobQueue:
         supersession.take_over(connection, job, [written.sop_instance_uid for written in completion.objects], now)
         # An operator may have changed it since the claim.
         priority = connection.execute(select(jobs.c.priority).where(jobs.c.id == job.id)).scalar_one()
-        self._sending.insert(connection, job, completion.objects, priority, now)
+        self._sending.insert(connection, job, completion.objects, completion.result.outcome, priority, now)
         self._log(connection, completed(job, completion))
         return True
 

@@ -141,7 +141,9 @@ def _reason(said: Outcome, job: Row | None) -> str | None:
 def _delivery(about: StudyRows) -> Document:
     """How many of the objects that are to be read have been sent so far: ``wanted`` in all, ``to_commit`` of those."""
     jobs = {job["id"]: job for job in about.jobs}
-    counted = [one for one in about.deliveries if not outcome.out_of_date(one, jobs[one["job"]])]
+    counted = [
+        one for one in about.deliveries if outcome.is_chosen(one) and not outcome.out_of_date(one, jobs[one["job"]])
+    ]
     states = Counter(one["state"] for one in counted)
     return {
         "wanted": len(counted),

@@ -12,6 +12,7 @@ from node.domain.document import ResultKind
 from node.domain.job import JobState
 from node.domain.result import Outcome
 from node.domain.study import SeriesState
+from node.errors import OutcomeNotChosen
 
 Row = Mapping[str, Any]
 
@@ -161,10 +162,17 @@ def _failed(study: StudyRows) -> bool:
         any(outcome is Outcome.FAILED for _, outcome in _every_outcome(study))
         or any(job["withdrawn_at"] and job["document_error"] and not job["document_due_at"] for job in study.jobs)
         or any(
-            delivery["state"] in NOT_DELIVERED and not out_of_date(delivery, jobs[delivery["job"]])
+            delivery["state"] in NOT_DELIVERED
+            and is_chosen(delivery)
+            and not out_of_date(delivery, jobs[delivery["job"]])
             for delivery in study.deliveries
         )
     )
+
+
+def is_chosen(delivery: Row) -> bool:
+    """Whether the destination is to be told of this outcome: what is not chosen is neither missing nor on its way."""
+    return (delivery["state"], delivery.get("error_code")) != (DeliveryState.CANCELED, OutcomeNotChosen.code)
 
 
 def out_of_date(delivery: Row, job: Row) -> bool:

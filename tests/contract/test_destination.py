@@ -14,9 +14,14 @@ from node.deliver.fhir_server import FhirDestination
 from node.deliver.folder import FolderDestination
 from node.deliver.hl7_listener import Hl7Destination, Listener
 from node.deliver.http import WebAccess, WebPeer
+from node.deliver.mail import Letterhead
+from node.deliver.mail_server import EmailDestination
 from node.deliver.oru import Parties
+from node.deliver.smtp import MailAccess
 from node.deliver.storage_scu import DimseDestination
 from node.deliver.stow import StowDestination
+from node.deliver.told import message_id
+from node.deliver.web_listener import WebhookDestination
 from node.domain.delivery import CommitmentReport
 from node.domain.study import ByteRange, SopRef
 from node.errors import DeliveryError, DestinationUnreachable, SopClassRefused
@@ -26,7 +31,8 @@ from tests.fakes.fhir_peer import FhirServer
 from tests.fakes.outbox import StandingClock
 from tests.fakes.peer_pacs import FaultyPacs
 from tests.fakes.reports import reports_of
-from tests.fakes.web_peer import StowServer
+from tests.fakes.smtp_peer import MailServer
+from tests.fakes.web_peer import Reply, StowServer, WebServer
 from tests.integration.hl7_peer import hl7_peer
 from tests.objects import MR, SC, SEG, SR, data_set, outgoing
 from tests.peers import free_port
@@ -150,6 +156,51 @@ def transactions(tmp_path: Path) -> Iterator[Site]:
         )
 
 
+@contextmanager
+def mail(tmp_path: Path) -> Iterator[Site]:
+    """A mail server: it is sent reports alone, and tells documents apart by their Message-ID."""
+    del tmp_path
+    head = Letterhead("ainode@example.org", ("reader@example.org",), "AINODE")
+
+    def to(port: int) -> EmailDestination:
+        return EmailDestination(
+            "pacs", MailAccess("127.0.0.1", port, "none", TIMEOUT_S), head, reports_of, StandingClock()
+        )
+
+    with MailServer() as server:
+        yield Site(
+            to(server.port),
+            to(free_port()),
+            lambda: [_known(str(one["Message-ID"])[1:].partition("@")[0]) for one in server.messages],
+            refuses=True,
+            takes=(SR,),
+        )
+
+
+@contextmanager
+def webhooks(tmp_path: Path) -> Iterator[Site]:
+    """Somebody's web server: it is told of reports alone."""
+    del tmp_path
+
+    def to(url: str) -> WebhookDestination:
+        peer = WebPeer(WebAccess(url, TIMEOUT_S))
+        return WebhookDestination("pacs", peer, "AINODE", "", None, reports_of, StandingClock())
+
+    with WebServer(lambda _: Reply(204)) as server:
+        yield Site(
+            to(server.url),
+            to(f"http://127.0.0.1:{free_port()}"),
+            lambda: [_known(one.headers["webhook-id"]) for one in server.requests],
+            refuses=True,
+            takes=(SR,),
+        )
+
+
+def _known(identity: str) -> str:
+    uids = (str(data_set(SR, number).SOPInstanceUID) for number in range(1, 10))
+    return next(uid for uid in uids if message_id("pacs", uid) == identity)
+
+
 SITES: dict[str, Callable[[Path], AbstractContextManager[Site]]] = {
     "memory": memory,
     "dimse": dimse,
@@ -157,10 +208,12 @@ SITES: dict[str, Callable[[Path], AbstractContextManager[Site]]] = {
     "stow": stow,
     "hl7": messages,
     "fhir": transactions,
+    "email": mail,
+    "webhook": webhooks,
 }
 # What the objects' own bytes go to, and what at least looks at them.
 WITH_OBJECTS = ["dimse", "folder", "stow"]
-REAL = [*WITH_OBJECTS, "hl7", "fhir"]
+REAL = [*WITH_OBJECTS, "hl7", "fhir", "email", "webhook"]
 
 
 @pytest.fixture(params=list(SITES))

@@ -10,11 +10,13 @@ import pytest
 
 from node.app.destinations import destination
 from node.app.wishes import wishes
-from node.config import parse
+from node.config import parse, show
 from node.domain.rendition import NO_WISHES, Rendition, Wishes
+from node.domain.result import Outcome
 from node.errors import ConfigurationError, DestinationUnreachable, NotFound
 from tests.fakes.fhir_peer import FhirServer
-from tests.fakes.web_peer import StowServer
+from tests.fakes.smtp_peer import MailServer
+from tests.fakes.web_peer import Reply, StowServer, WebServer
 
 PEER = {"ae_title": "PACS", "host": "127.0.0.1", "port": 104}
 
@@ -77,6 +79,53 @@ def test_each_type_is_asked_in_its_own_way(tmp_path: Path, listening: int) -> No
     for name in ("folder", "stow", "fhir"):
         with pytest.raises(DestinationUnreachable):
             destination(config, name).echo()
+
+
+MAIL = {"name": "mail", "type": "email", "host": "127.0.0.1", "sender": "a@b.org", "recipients": ["c@d.org"]}
+
+
+def test_what_is_told_of_chosen_outcomes(tmp_path: Path) -> None:
+    with MailServer(login=("node", "s3cret")) as server, WebServer(lambda _: Reply(204)) as web:
+        tables = [
+            MAIL | {"port": server.port, "security": "none", "username": "node", "outcomes": ["POSITIVE", "FAILED"]},
+            {"name": "board", "type": "webhook", "url": web.url},
+        ]
+        config = parse({"destinations": tables}, tmp_path, {"AINODE_DESTINATIONS__0__PASSWORD": "s3cret"})
+        assert "s3cret" not in str(show(config))
+        told = wishes(config)
+        assert told["mail"] == Wishes(main_report_only=True, outcomes=frozenset({"POSITIVE", "FAILED"}))
+        assert [told["board"].tells(one) for one in Outcome if one.name not in ("PENDING", "NOT_WANTED")] == [True] * 5
+        for name in ("mail", "board"):
+            destination(config, name).echo()
+
+
+def test_a_secret_of_a_webhook_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("whsec_!\n")
+    hook = {"name": "board", "type": "webhook", "url": "http://127.0.0.1", "secret_file": "secret"}
+    with pytest.raises(ConfigurationError, match="no base64"):
+        destination(parse({"destinations": [hook]}, tmp_path, {}), "board")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"outcomes": ["MAYBE"]}, "destinations[0].outcomes[0]: must be one of 'POSITIVE', 'NEGATIVE'"),
+        ({"outcomes": []}, "destinations[0].outcomes: must not be empty"),
+        ({"recipients": []}, "destinations[0].recipients: must not be empty"),
+        ({"recipients": "c@d.org"}, "destinations[0].recipients: must be a list"),
+        ({"recipients": ["c@d.org\r\nBcc: e@f.org"]}, "destinations[0].recipients[0]: must be an address"),
+        ({"sender": "A <a@b.org>"}, "destinations[0].sender: must be an address"),
+        ({"password": "s3cret"}, "set AINODE_DESTINATIONS__0__PASSWORD or name a password_file"),
+        ({"username": "node"}, "username and a password go together"),
+        ({"host": "mail", "security": "none", "accession_number": True}, "is not sent without TLS"),
+        ({"pages_url": "javascript:x"}, "destinations[0].pages_url: must begin with http://"),
+        ({"recipient": ["c@d.org"]}, "destinations[0].recipient: unknown key; did you mean 'recipients'?"),
+    ],
+)
+def test_what_is_wrong_with_an_email_is_named(tmp_path: Path, changes: dict[str, object], problem: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        parse({"destinations": [MAIL | changes]}, tmp_path, {})
+    assert problem in str(refused.value)
 
 
 def test_a_destination_that_nobody_configured() -> None:

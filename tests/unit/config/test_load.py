@@ -179,7 +179,7 @@ def test_wrong_values(section: str, key: str, value: object, words: str) -> None
 def test_a_destination_of_an_unknown_type() -> None:
     assert problem({"destinations": [{**PACS, "type": "ftp"}]}) == (
         "destinations[0].type",
-        "must be one of 'dimse', 'folder', 'stow', 'hl7', 'fhir'",
+        "must be one of 'dimse', 'folder', 'stow', 'hl7', 'fhir', 'email', 'webhook'",
     )
 
 
