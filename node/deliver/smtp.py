@@ -149,8 +149,10 @@ def _bounded(client: smtplib.SMTP, timeout_s: float) -> Iterator[None]:
     def watch() -> None:
         # More than once: the connection may not have been there yet.
         while not done.wait(LONGEST * timeout_s):
-            with contextlib.suppress(OSError, AttributeError):
-                client.sock.shutdown(socket.SHUT_RDWR)
+            connection = client.sock
+            if connection is not None:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     watching = threading.Thread(target=watch, name="mail-watch", daemon=True)
     watching.start()
