@@ -17,6 +17,7 @@ from node.app import devices, serve
 from node.app.records import Records, open_records
 from node.app.stores import has_journal
 from node.app.supervisor import RoleProcess, Supervisor, stop_on_signals
+from node.app.workitems import reviews
 from node.config import Config
 from node.errors import StoreError
 from node.jobs.subscriptions import SqlSubscriptions
@@ -44,6 +45,7 @@ def run(config: Config, path: Path | None, roles: Sequence[str]) -> bool:
     if "web" in roles and not config.ups.enabled:
         # What happens would be written down for subscribers whom nobody tells.
         SqlSubscriptions(records.engine, records.clock).forget_all()
+        reviews(records).follow(False)
     listening = listen(config.receive.host, config.receive.port, stop) if "receive" in roles else None
     recording = "receive" in roles and has_journal(config)
     if recording:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 
 import pydicom.config
@@ -10,24 +11,30 @@ from node.app.commissioning import Commissioning
 from node.app.packages import open_models
 from node.app.place import Heartbeat, Place
 from node.app.records import Records
+from node.app.reviewing import Standings
 from node.app.routing import routes
 from node.config import Config, DimseDestination
 from node.deliver.association import Peer
 from node.deliver.ups_events import UpsReporter
 from node.domain.retry import RetryPolicy
+from node.jobs.reviews import SqlReviews
 from node.jobs.subscriptions import SqlSubscriptions
 from node.jobs.workitems import SqlWorkitems
 from node.receive.ups_scp import UpsScp
-from node.ups.data_set import Node
+from node.ups.data_set import Node, ReviewWords
 from node.ups.notifier import Notifier
+from node.ups.reviewing import Reviewing
 from node.ups.service import Steps
+from node.ups.shelf import Shelf
 from node.ups.watch import Watch
+
+JOIN_S = 10.0
 
 
 def serve(records: Records, place: Place) -> None:
     """Serve workitems until the process is told to stop."""
     config = records.config
-    store, subscriptions = workitem_store(records), SqlSubscriptions(records.engine, records.clock)
+    store, subscriptions = shelf(records), SqlSubscriptions(records.engine, records.clock)
     steps = procedure_steps(records)
     notifier = Notifier(
         Watch(subscriptions, steps, store.get),
@@ -39,14 +46,27 @@ def serve(records: Records, place: Place) -> None:
     )
     scp = UpsScp(config.ups, config.node.ae_title, steps)
     before = _accept_any_value(pydicom.config.IGNORE)
+    kept = reviews(records)
+    kept.follow(config.ups.review.enabled)
     scp.start()
+    reviewing = _started(Reviewing(kept, Standings(records, config.ups.review)), place.stop, config.ups.review.enabled)
     try:
         with Heartbeat(records.roles, place, lambda: {"port": scp.port}):
             place.ready()
             notifier.run(place.stop)
     finally:
         scp.stop()
+        if reviewing is not None:
+            reviewing.join(JOIN_S)
         _accept_any_value(before)
+
+
+def _started(reviewing: Reviewing, stop: threading.Event, wanted: bool) -> threading.Thread | None:
+    if not wanted:
+        return None
+    thread = threading.Thread(target=reviewing.run, args=(stop,), name="reviews", daemon=True)
+    thread.start()
+    return thread
 
 
 def web_steps(records: Records) -> Steps:
@@ -65,9 +85,9 @@ def _accept_any_value(mode: int) -> int:
 def procedure_steps(records: Records) -> Steps:
     """The service, for whoever speaks for it."""
     config, models = records.config, open_models(records.config)
-    store = workitem_store(records)
+    store, review = workitem_store(records), config.ups.review
     return Steps(
-        store,
+        Shelf(store, reviews(records)),
         SqlSubscriptions(records.engine, records.clock),
         Commissioning(
             records.catalogue,
@@ -82,6 +102,7 @@ def procedure_steps(records: Records) -> Steps:
             config.node.ae_title,
             {name: model.title for name, model in models.items()},
             {one.name: one.ae_title for one in config.destinations if isinstance(one, DimseDestination)},
+            ReviewWords(review.label, (review.code.value, review.code.scheme, review.code.meaning)),
         ),
         [one.ae_title for one in config.ups.receivers],
         unique=lambda: uuid.uuid4().hex,
@@ -92,6 +113,15 @@ def procedure_steps(records: Records) -> Steps:
 def workitem_store(records: Records) -> SqlWorkitems:
     config = records.config
     return SqlWorkitems(records.engine, records.clock, config.ups.claim_lease_s, config.work.max_attempts)
+
+
+def reviews(records: Records) -> SqlReviews:
+    section, ae_title = records.config.ups.review, records.config.node.ae_title
+    return SqlReviews(records.engine, records.clock, section.claim_lease_s, section.code.value, ae_title)
+
+
+def shelf(records: Records) -> Shelf:
+    return Shelf(workitem_store(records), reviews(records))
 
 
 def subscribers(config: Config) -> dict[str, Peer]:

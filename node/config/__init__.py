@@ -32,6 +32,7 @@ from node.config.destinations import (
     commits,
 )
 from node.config.environment import ENVIRONMENT_PREFIX, NOT_KEYS, overlay
+from node.config.review import ReviewSection, WorkitemCode
 from node.config.sections import (
     POSTGRESQL,
     SQLITE,
@@ -71,6 +72,7 @@ __all__ = [
     "ModelsSection",
     "NodeSection",
     "ReceiveSection",
+    "ReviewSection",
     "RouteSection",
     "RouteWhen",
     "Served",
@@ -83,6 +85,7 @@ __all__ = [
     "WebSection",
     "WebhookDestination",
     "WorkSection",
+    "WorkitemCode",
     "commits",
     "find",
     "load",

@@ -12,6 +12,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from node.config.base import AeTitle, Attempts, Host, ListenPort, Name, Pattern, PeerPort, Seconds, Section
 from node.config.destinations import Destination
+from node.config.review import ReviewSection
 
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql+psycopg://"
@@ -235,6 +236,14 @@ class UpsSection(Section):
     retry_base_s: Seconds = 2.0
     retry_cap_s: Seconds = 300.0
     give_up_s: Seconds = 86400.0  # a subscriber that has taken nothing for so long is dropped, with an alert
+    review: ReviewSection = ReviewSection()  # workitems for persons
+
+    @field_validator("review")
+    @classmethod
+    def _served(cls, review: ReviewSection, info: ValidationInfo) -> ReviewSection:
+        if review.enabled and not info.data.get("enabled"):
+            raise ValueError("reviews are workitems: they need ups.enabled")
+        return review
 
     @field_validator("allow")
     @classmethod

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from node.config.base import AE_TITLE_PATTERN, HOST_PATTERN, MAIL_PATTERN, NAME_PATTERN, PAGES_PATTERN
 from node.config.keys import Part, is_list, keys_at, may_be_list, suggestion, type_at, without_types, written
+from node.config.review import TEXT_PATTERN
 from node.config.sections import DEVICE_PATTERN, VIEWER_PATTERN
 
 Problem = tuple[str, str]
@@ -20,6 +21,7 @@ PATTERN_WORDS = {
     MAIL_PATTERN: "must be an address like radiology@example.org, without a name",
     PAGES_PATTERN: "must begin with http:// or https:// and have neither a query nor a fragment",
     HOST_PATTERN: "must be a host name or an address",
+    TEXT_PATTERN: "must be text without backslash and control characters",
     VIEWER_PATTERN: (
         "must be an http(s) address or a path, with {study_instance_uid}, {accession_number} or {patient_id} in it"
     ),

@@ -25,11 +25,11 @@ _JOB_STATES: Mapping[StepState, tuple[JobState, ...]] = {
     StepState.COMPLETED: (JobState.COMPLETED,),
     StepState.CANCELED: (JobState.FAILED, JobState.CANCELED),
 }
-_ABOUT = ("patient_id", "patient_name", "patient_birth_date", "patient_sex", "study_description")
+ABOUT = ("patient_id", "patient_name", "patient_birth_date", "patient_sex", "study_description")
 WORKITEMS: Select[Any] = (
     select(
         *jobs.c,
-        *(study.c[name].label(f"of_{name}") for name in _ABOUT),
+        *(study.c[name].label(f"of_{name}") for name in ABOUT),
         *(said.c[name] for name in ("attributes", "performer", "transaction_digest", "transaction_attempt")),
     )
     .outerjoin(study, study.c.study_instance_uid == jobs.c.study_instance_uid)
@@ -48,7 +48,7 @@ def workitem_from_row(row: Row[*tuple[Any, ...]]) -> Workitem:
         job=job,
         tries=tries,
         updated_at=fields["updated_at"],
-        about=PatientAndStudy(**{name: fields[f"of_{name}"] or "" for name in _ABOUT}),
+        about=PatientAndStudy(**{name: fields[f"of_{name}"] or "" for name in ABOUT}),
         attributes=fields["attributes"] or {},
         performer=fields["performer"] if held else None,
         transaction=fields["transaction_digest"] if held else None,

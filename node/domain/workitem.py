@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 from node.domain.job import Job, JobState, NewJob, Priority
 from node.domain.study import SopRef
@@ -95,6 +95,58 @@ class PatientAndStudy:
     study_description: str = ""
 
 
+class Step(Protocol):
+    """What every workitem has, whatever it is about: a job (``Workitem``), or a study to be read (``Review``).
+
+    ``row`` orders those of one kind, ``is_replaced``: it cannot be COMPLETED any more.
+    """
+
+    @property
+    def uid(self) -> str: ...
+
+    @property
+    def row(self) -> int: ...
+
+    @property
+    def study_instance_uid(self) -> str: ...
+
+    @property
+    def accession_number(self) -> str: ...
+
+    @property
+    def state(self) -> StepState: ...
+
+    @property
+    def priority(self) -> Priority: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+    @property
+    def finished_at(self) -> datetime | None: ...
+
+    @property
+    def about(self) -> PatientAndStudy: ...
+
+    @property
+    def attributes(self) -> Mapping[str, Any]: ...
+
+    @property
+    def performer(self) -> str | None: ...
+
+    @property
+    def transaction(self) -> str | None: ...
+
+    @property
+    def is_performed_outside(self) -> bool: ...
+
+    @property
+    def is_replaced(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Workitem:
     """A job with what was said of it as a workitem. ``attributes`` are in the DICOM JSON model (PS3.18 Annex F).
@@ -120,14 +172,43 @@ class Workitem:
     def is_performed_outside(self) -> bool:
         return self.job.state is JobState.IN_PROGRESS and (self.job.owner or "").startswith(OUTSIDE)
 
+    @property
+    def is_replaced(self) -> bool:
+        return self.job.superseded_at is not None
+
+    @property
+    def row(self) -> int:
+        return self.job.id
+
+    @property
+    def study_instance_uid(self) -> str:
+        return self.job.study_instance_uid
+
+    @property
+    def accession_number(self) -> str:
+        return self.job.accession_number
+
+    @property
+    def priority(self) -> Priority:
+        return self.job.priority
+
+    @property
+    def created_at(self) -> datetime:
+        return self.job.created_at
+
+    @property
+    def finished_at(self) -> datetime | None:
+        return self.job.finished_at
+
 
 @dataclass(frozen=True, slots=True)
 class Referenced:
-    """Instances of one series."""
+    """Instances of one series; ``destinations`` are the names of those that have them from us."""
 
     study_instance_uid: str
     series_instance_uid: str
     instances: tuple[SopRef, ...]
+    destinations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,15 +300,15 @@ class Report:
     id: int | None = None
 
 
-def cancel_information(ae_title: str) -> dict[str, Any]:
-    """What a UPS Cancel Requested report says where an operator of the node asks (PS3.4 Table CC.2.4-1), as JSON."""
+def cancel_information(ae_title: str, reason: str) -> dict[str, Any]:
+    """What a UPS Cancel Requested report says where the node itself asks (PS3.4 Table CC.2.4-1), as DICOM JSON."""
     return {
         "00741236": {"vr": "AE", "Value": [ae_title[:16]]},
-        "00741238": {"vr": "LT", "Value": ["an operator of the node asks for it"]},
+        "00741238": {"vr": "LT", "Value": [reason]},
     }
 
 
-def require_claimable(workitem: Workitem) -> None:
+def require_claimable(workitem: Step) -> None:
     """
     Raises:
         ClaimLost: somebody performs it.
@@ -239,7 +320,7 @@ def require_claimable(workitem: Workitem) -> None:
         raise WorkitemFinal(f"the workitem is {workitem.state}")
 
 
-def require_held(workitem: Workitem, digest: str | None) -> None:
+def require_held(workitem: Step, digest: str | None) -> None:
     """Whoever asks is the performer, by the Transaction UID.
 
     Raises:
@@ -251,7 +332,7 @@ def require_held(workitem: Workitem, digest: str | None) -> None:
         raise WorkitemNotInProgress("the workitem is still SCHEDULED")
 
 
-def end_wanted(workitem: Workitem, wanted: StepState, digest: str | None) -> Warned | None:
+def end_wanted(workitem: Step, wanted: StepState, digest: str | None) -> Warned | None:
     """None: the performer may end the workitem so; a warning: that is how it ended.
 
     Raises:
@@ -264,12 +345,12 @@ def end_wanted(workitem: Workitem, wanted: StepState, digest: str | None) -> War
         if workitem.state is not wanted:
             raise WorkitemFinal(f"the workitem is {workitem.state}")
         return Warned.ALREADY_COMPLETED if wanted is StepState.COMPLETED else Warned.ALREADY_CANCELED
-    if wanted is StepState.COMPLETED and workitem.job.superseded_at is not None:
+    if wanted is StepState.COMPLETED and workitem.is_replaced:
         raise WorkitemFinal("a newer workitem stands for this one: it can only be CANCELED")
     return None
 
 
-def require_settable(workitem: Workitem, digest: str | None) -> None:
+def require_settable(workitem: Step, digest: str | None) -> None:
     """Attributes may be changed: by anybody while it is SCHEDULED, then by the performer.
 
     Raises:

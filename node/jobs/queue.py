@@ -237,7 +237,7 @@ class SqlJobQueue:
         columns = (jobs.c.workitem_uid, jobs.c.owner)
         row = connection.execute(select(*columns).where(jobs.c.id == job_id)).one()
         if row.workitem_uid is not None and str(row.owner).startswith(OUTSIDE):
-            information = cancel_information(self._ae_title)
+            information = cancel_information(self._ae_title, "an operator of the node asks for it")
             note(connection, row.workitem_uid, EventType.CANCEL_REQUESTED, information, self._clock.now())
 
     def retry(self, job_id: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pydicom.dataset import Dataset
 
@@ -14,45 +14,52 @@ from node.domain.workitem import (
     NewWorkitem,
     Referenced,
     Report,
+    Step,
     Subscription,
     Warned,
     Workitem,
     WorkitemQuery,
 )
 
+S = TypeVar("S", bound=Step)
 
-class WorkitemStore(Protocol):
-    """Jobs as workitems."""
 
-    def get(self, uid: str) -> Workitem:
+class StepStore(Protocol[S]):
+    """Workitems of one kind."""
+
+    def get(self, uid: str) -> S:
         """
         Raises:
             NoSuchWorkitem
         """
         ...
 
-    def find(self, query: WorkitemQuery, after: int, limit: int) -> Sequence[Workitem]:
-        """Those whose job's id is greater than ``after``, in that order."""
+    def find(self, query: WorkitemQuery, after: int, limit: int) -> Sequence[S]:
+        """Those whose ``row`` is greater than ``after``, in that order."""
         ...
 
-    def inputs(self, workitem: Workitem) -> Sequence[Referenced]: ...
+    def inputs(self, workitem: S) -> Sequence[Referenced]: ...
 
-    def outputs(self, workitem: Workitem) -> Sequence[Referenced]: ...
+    def outputs(self, workitem: S) -> Sequence[Referenced]: ...
 
-    def create(self, new: NewWorkitem, actor: str) -> Workitem:
-        """
-        Raises:
-            DuplicateWorkitem: there is one with this UID.
-        """
-        ...
-
-    def change(self, uid: str, actor: str, decide: Callable[[Workitem], Change]) -> Workitem:
+    def change(self, uid: str, actor: str, decide: Callable[[S], Change]) -> S:
         """Do what ``decide`` says of the workitem as it is, in one transaction: of many who ask at once each sees what
 
         the one before has done, and so do our own workers. ``decide`` may be asked more than once.
 
         Raises:
             NoSuchWorkitem, and what ``decide`` raises: then nothing was changed.
+        """
+        ...
+
+
+class WorkitemStore(StepStore[Workitem], Protocol):
+    """Jobs as workitems."""
+
+    def create(self, new: NewWorkitem, actor: str) -> Workitem:
+        """
+        Raises:
+            DuplicateWorkitem: there is one with this UID.
         """
         ...
 

@@ -74,6 +74,11 @@ def finality(study: StudyRows) -> Finality:
     )
 
 
+def is_evaluated(study: StudyRows) -> bool:
+    """Nothing of it is being received or analysed."""
+    return bool(study.series) and not (_receiving(study) or _processing(study))
+
+
 def state(study: StudyRows) -> str:
     """RECEIVING, PROCESSING, DELIVERING, FAILED or COMPLETED: the first that holds."""
     if _receiving(study):

@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset
 
 from node.domain.document import failure_reason
 from node.domain.job import JobState
-from node.domain.workitem import PUSH, Referenced, StepState, Workitem
+from node.domain.review import Review
+from node.domain.workitem import PUSH, Referenced, Step, StepState, Workitem
 from node.ups.elements import SCHEME, code, from_json, item, moment, put, to_json
 
 UNSPECIFIED = ("110513", "DCM", "Discontinued for unspecified reason")
@@ -46,17 +47,25 @@ SAID = (
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewWords:
+    """How reviews are called: ``code`` is Code Value, Coding Scheme Designator and Code Meaning (CID 9231)."""
+
+    label: str = "Review AI results"
+    code: tuple[str, str, str] = ("110005", "DCM", "Interpretation")
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """Who we are: ``titles`` of models, and the AE title of each destination from which what was sent is retrieved."""
 
     ae_title: str
     titles: Mapping[str, str] = field(default_factory=dict)
     archives: Mapping[str, str] = field(default_factory=dict)
+    review: ReviewWords = ReviewWords()
 
 
-def data_set(workitem: Workitem, inputs: Sequence[Referenced], outputs: Sequence[Referenced], node: Node) -> Dataset:
-    job, about = workitem.job, workitem.about
-    title = node.titles.get(job.model, job.model)
+def data_set(workitem: Step, inputs: Sequence[Referenced], outputs: Sequence[Referenced], node: Node) -> Dataset:
+    about = workitem.about
     made = item(
         SpecificCharacterSet="ISO_IR 192",
         SOPClassUID=PUSH,
@@ -69,34 +78,30 @@ def data_set(workitem: Workitem, inputs: Sequence[Referenced], outputs: Sequence
         IssuerOfAdmissionIDSequence=[],
         AdmittingDiagnosesDescription="",
         AdmittingDiagnosesCodeSequence=[],
-        StudyInstanceUID=job.study_instance_uid,
+        StudyInstanceUID=workitem.study_instance_uid,
         ReferencedRequestSequence=[_request(workitem)],
-        ScheduledProcedureStepPriority=job.priority.name,
+        ScheduledProcedureStepPriority=workitem.priority.name,
         ScheduledProcedureStepModificationDateTime=moment(workitem.updated_at),
-        ScheduledProcedureStepStartDateTime=moment(job.created_at),
-        ProcedureStepLabel=title[:64],
+        ScheduledProcedureStepStartDateTime=moment(workitem.created_at),
         WorklistLabel=node.ae_title,
-        ScheduledProcessingParametersSequence=[_text(NAME, job.model), _text(VERSION, job.model_version)],
-        ScheduledStationNameCodeSequence=[_station(node)],
         ScheduledStationClassCodeSequence=[],
         ScheduledStationGeographicLocationCodeSequence=[],
-        ScheduledWorkitemCodeSequence=[_model(workitem, node)],
-        CommentsOnTheScheduledProcedureStep="",
         InputReadinessState="READY",
-        InputInformationSequence=[_referenced(one, None) for one in inputs],
+        InputInformationSequence=[each for one in inputs for each in _input(one, node)],
         ProcedureStepState=workitem.state.value,
         ProcedureStepProgressInformationSequence=[],
         UnifiedProcedureStepPerformedProcedureSequence=[],
     )
+    made.update(_of_review(workitem, node) if isinstance(workitem, Review) else _of_job(workitem, node))
     made.update(from_json(workitem.attributes))
     if workitem.state is StepState.CANCELED:
         put(made, ProcedureStepProgressInformationSequence=[_canceled(workitem, made)])
-    elif workitem.state is StepState.COMPLETED and workitem.performer is None:
+    elif isinstance(workitem, Workitem) and workitem.state is StepState.COMPLETED and workitem.performer is None:
         put(made, UnifiedProcedureStepPerformedProcedureSequence=[_performed(workitem, outputs, node)])
     return made
 
 
-def state_report(workitem: Workitem, state: StepState, whole: Dataset) -> dict[str, Any]:
+def state_report(workitem: Step, state: StepState, whole: Dataset) -> dict[str, Any]:
     """The information of a UPS State Report (PS3.4 Table CC.2.4-1), in the DICOM JSON model."""
     told = item(ProcedureStepState=state.value, InputReadinessState="READY")
     if state is StepState.CANCELED and workitem.state is StepState.CANCELED:
@@ -109,11 +114,45 @@ def state_report(workitem: Workitem, state: StepState, whole: Dataset) -> dict[s
     return to_json(told)
 
 
-def _request(workitem: Workitem) -> Dataset:
+def _of_job(workitem: Step, node: Node) -> Dataset:
+    """What only a job says: which model is to run, and where."""
+    assert isinstance(workitem, Workitem)
     job = workitem.job
     return item(
-        StudyInstanceUID=job.study_instance_uid,
-        AccessionNumber=job.accession_number,
+        ProcedureStepLabel=node.titles.get(job.model, job.model)[:64],
+        ScheduledProcessingParametersSequence=[_text(NAME, job.model), _text(VERSION, job.model_version)],
+        ScheduledStationNameCodeSequence=[_station(node)],
+        ScheduledWorkitemCodeSequence=[_model(workitem, node)],
+        CommentsOnTheScheduledProcedureStep="",
+    )
+
+
+def _of_review(review: Review, node: Node) -> Dataset:
+    """What only a review says: that somebody is to look, and at what. Where, nobody has said."""
+    made = item(
+        ProcedureStepLabel=f"{node.review.label}: {review.summary}"[:64],
+        ScheduledProcessingParametersSequence=[],
+        ScheduledStationNameCodeSequence=[],
+        ScheduledWorkitemCodeSequence=[code(*node.review.code)],
+        CommentsOnTheScheduledProcedureStep=review.comment,
+    )
+    if review.replaces is None:
+        return made
+    former = item(ReferencedSOPClassUID=PUSH, ReferencedSOPInstanceUID=review.replaces)
+    return put(made, ReplacedProcedureStepSequence=[former])
+
+
+def _input(one: Referenced, node: Node) -> list[Dataset]:
+    """Once for each archive that has it from us."""
+    known = [node.archives[name] for name in one.destinations if name in node.archives]
+    archives: list[str | None] = [*known] or [None]
+    return [_referenced(one, archive) for archive in archives]
+
+
+def _request(workitem: Step) -> Dataset:
+    return item(
+        StudyInstanceUID=workitem.study_instance_uid,
+        AccessionNumber=workitem.accession_number,
         IssuerOfAccessionNumberSequence=[],
         PlacerOrderNumberImagingServiceRequest="",
         FillerOrderNumberImagingServiceRequest="",
@@ -169,13 +208,13 @@ def _performed(workitem: Workitem, outputs: Sequence[Referenced], node: Node) ->
     )
 
 
-def _canceled(workitem: Workitem, said: Dataset) -> Dataset:
+def _canceled(workitem: Step, said: Dataset) -> Dataset:
     """How it ended, in the words of whoever canceled it where there are some."""
     given = said.ProcedureStepProgressInformationSequence
     ended = given[0] if given else Dataset()
     reason, why = _ending(workitem)
     if not ended.get("ProcedureStepCancellationDateTime"):
-        put(ended, ProcedureStepCancellationDateTime=moment(workitem.job.finished_at or workitem.updated_at))
+        put(ended, ProcedureStepCancellationDateTime=moment(workitem.finished_at or workitem.updated_at))
     if not ended.get("ReasonForCancellation"):
         put(ended, ReasonForCancellation=reason)
     if not ended.get("ProcedureStepDiscontinuationReasonCodeSequence"):
@@ -183,10 +222,11 @@ def _canceled(workitem: Workitem, said: Dataset) -> Dataset:
     return ended
 
 
-def _ending(workitem: Workitem) -> tuple[str, tuple[str, str, str]]:
-    job = workitem.job
-    if job.state is JobState.FAILED:
-        return failure_reason(job.error_code or "").text, EQUIPMENT_FAILURE
-    if job.superseded_at is not None:
+def _ending(workitem: Step) -> tuple[str, tuple[str, str, str]]:
+    if isinstance(workitem, Workitem) and workitem.job.state is JobState.FAILED:
+        return failure_reason(workitem.job.error_code or "").text, EQUIPMENT_FAILURE
+    if isinstance(workitem, Review) and workitem.superseded:
+        return "the study has changed: another review follows when it is analysed", UNSPECIFIED
+    if workitem.is_replaced:
         return "a newer workitem stands for this one", DUPLICATE
     return "", UNSPECIFIED

@@ -18,10 +18,10 @@ from node.domain.workitem import (
     Claim,
     EventType,
     Report,
+    Step,
     StepState,
     Subscription,
     Warned,
-    Workitem,
     end_wanted,
     require_claimable,
     require_held,
@@ -36,12 +36,12 @@ from node.errors import (
     UnsuitableAction,
     WorkitemCompleted,
 )
-from node.ports import Clock, Commissioner, Subscriptions, WorkitemStore
+from node.ports import Clock, Commissioner, Subscriptions
 from node.ups import matching, requests
 from node.ups.data_set import Node, data_set, state_report
 from node.ups.elements import required, text_of, to_json
+from node.ups.shelf import Shelf
 
-PAGE = 200
 MAX_MATCHES = 1000
 INPUTS, OUTPUTS = "InputInformationSequence", requests.PERFORMED
 EVERYTHING = frozenset({GLOBAL, FILTERED})
@@ -52,7 +52,7 @@ class Steps:
 
     def __init__(
         self,
-        store: WorkitemStore,
+        store: Shelf,
         subscriptions: Subscriptions,
         commissioner: Commissioner,
         clock: Clock,
@@ -108,7 +108,7 @@ class Steps:
         digest = requests.transaction_of(information)
         answer: list[Warned] = []
 
-        def decide(workitem: Workitem) -> Change:
+        def decide(workitem: Step) -> Change:
             if wanted is StepState.IN_PROGRESS:
                 require_claimable(workitem)
                 change = Change(claim=Claim(asker, digest))
@@ -124,7 +124,7 @@ class Steps:
         self._store.get(uid)
         asked = requests.to_update(changes)
 
-        def decide(workitem: Workitem) -> Change:
+        def decide(workitem: Step) -> Change:
             require_settable(workitem, asked.digest)
             if asked.by_performer:
                 require_held(workitem, asked.digest or "")
@@ -141,7 +141,7 @@ class Steps:
         listening = {one.receiving_ae for one in (*self._subscriptions.about(uid), *self._subscriptions.all())}
         answer: list[Warned] = []
 
-        def decide(workitem: Workitem) -> Change:
+        def decide(workitem: Step) -> Change:
             change = _canceled(workitem, listening, report, to_json(_with_progress(said)))
             answer.append(change.warned)
             return change
@@ -185,27 +185,24 @@ class Steps:
             raise UnknownReceiver("no address is configured for the Receiving AE")
         return receiver
 
-    def whole(self, workitem: Workitem, identifier: Dataset | None = None) -> Dataset:
+    def whole(self, workitem: Step, identifier: Dataset | None = None) -> Dataset:
         """Inputs and outputs only where ``identifier`` names them: a series has thousands of instances."""
         inputs = self._store.inputs(workitem) if identifier is None or INPUTS in identifier else ()
         outputs = self._store.outputs(workitem) if identifier is None or OUTPUTS in identifier else ()
         return data_set(workitem, inputs, outputs, self._node)
 
-    def report(self, receiver: str, workitem: Workitem, state: StepState) -> Report:
+    def report(self, receiver: str, workitem: Step, state: StepState) -> Report:
         """What a subscriber is told of a state."""
         information = state_report(workitem, state, self.whole(workitem, Dataset()))
         return Report(receiver, workitem.uid, EventType.STATE, information, self._clock.now())
 
     def _matching(self, identifier: Dataset) -> Iterator[Dataset]:
-        query, after = matching.query_of(identifier), -1
-        while page := self._store.find(query, after, PAGE):
-            for workitem in page:
-                whole = self.whole(workitem, identifier)
-                if matching.matches(whole, identifier):
-                    yield matching.told(whole, identifier)
-            after = page[-1].job.id
+        for workitem in self._store.find(matching.query_of(identifier)):
+            whole = self.whole(workitem, identifier)
+            if matching.matches(whole, identifier):
+                yield matching.told(whole, identifier)
 
-    def _ended(self, workitem: Workitem, wanted: StepState, digest: str) -> Change:
+    def _ended(self, workitem: Step, wanted: StepState, digest: str) -> Change:
         already = end_wanted(workitem, wanted, digest)
         if already is not None:
             return Change(warned=already)
@@ -221,7 +218,7 @@ def _actor(asker: str) -> str:
 
 
 def _canceled(
-    workitem: Workitem, listening: set[str], report: tuple[EventType, Mapping[str, Any]], said: Mapping[str, Any]
+    workitem: Step, listening: set[str], report: tuple[EventType, Mapping[str, Any]], said: Mapping[str, Any]
 ) -> Change:
     if workitem.state is StepState.COMPLETED:
         raise WorkitemCompleted("the workitem is COMPLETED")

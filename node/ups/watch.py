@@ -11,9 +11,9 @@ from node.domain.workitem import (
     GLOBAL,
     Happened,
     Report,
+    Step,
     StepState,
     Subscription,
-    Workitem,
 )
 from node.errors import NoSuchWorkitem
 from node.ports import Subscriptions
@@ -23,18 +23,18 @@ from node.ups.elements import from_json
 AT_ONCE = 100
 
 
-class Steps(Protocol):
+class Reports(Protocol):
     """As far as it is needed here."""
 
-    def whole(self, workitem: Workitem, identifier: Dataset | None = None) -> Dataset: ...
+    def whole(self, workitem: Step, identifier: Dataset | None = None) -> Dataset: ...
 
-    def report(self, receiver: str, workitem: Workitem, state: StepState) -> Report: ...
+    def report(self, receiver: str, workitem: Step, state: StepState) -> Report: ...
 
 
 class Watch:
     """``get`` reads a workitem."""
 
-    def __init__(self, subscriptions: Subscriptions, steps: Steps, get: Callable[[str], Workitem]) -> None:
+    def __init__(self, subscriptions: Subscriptions, steps: Reports, get: Callable[[str], Step]) -> None:
         self._subscriptions = subscriptions
         self._steps = steps
         self._get = get
@@ -56,18 +56,18 @@ class Watch:
         for receiver in receivers(subscriptions, workitem, lambda keys: self._fits(workitem, keys)):
             yield from self._told(receiver, what, workitem)
 
-    def _told(self, receiver: str, what: Happened, workitem: Workitem) -> Iterator[Report]:
+    def _told(self, receiver: str, what: Happened, workitem: Step) -> Iterator[Report]:
         if what.event_type is not None:
             yield Report(receiver, what.workitem_uid, what.event_type, what.information, what.at)
         for state in states_told(what.was, what.became):
             yield self._steps.report(receiver, workitem, state)
 
-    def _fits(self, workitem: Workitem, keys: Dataset) -> bool:
+    def _fits(self, workitem: Step, keys: Dataset) -> bool:
         return matching.matches(self._steps.whole(workitem, keys), keys)
 
 
 def receivers(
-    subscriptions: Sequence[Subscription], workitem: Workitem, fits: Callable[[Dataset], bool]
+    subscriptions: Sequence[Subscription], workitem: Step, fits: Callable[[Dataset], bool]
 ) -> tuple[str, ...]:
     """Who is told of this workitem, each once."""
     about_it = {one.receiving_ae: one.wanted for one in subscriptions if one.workitem_uid == workitem.uid}
@@ -75,7 +75,7 @@ def receivers(
     for one in subscriptions:
         if one.workitem_uid != GLOBAL or about_it.get(one.receiving_ae) is False:
             continue
-        if one.suspended_at is not None and workitem.job.created_at > one.suspended_at:
+        if one.suspended_at is not None and workitem.created_at > one.suspended_at:
             continue
         if one.matching is None or fits(from_json(one.matching)):
             found.add(one.receiving_ae)

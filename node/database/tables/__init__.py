@@ -20,7 +20,7 @@ from node.database.tables.schema import metadata
 from node.database.tables.sending import commitment, commitment_delivery, delivery, removal, tally
 from node.database.tables.upkeep import role, setting, study_change, worklist_line, worklist_term
 from node.database.tables.work import job, result
-from node.database.tables.workitems import ups_event, ups_report, ups_subscription, workitem
+from node.database.tables.workitems import review, review_change, ups_event, ups_report, ups_subscription, workitem
 
 __all__ = [
     "account",
@@ -40,6 +40,8 @@ __all__ = [
     "removal",
     "result",
     "retrieval",
+    "review",
+    "review_change",
     "role",
     "sending_habit",
     "series",

@@ -19,6 +19,44 @@ workitem = Table(
     Column("transaction_attempt", Integer),
 )
 
+# That a person is to look at what the node says of a study: a workitem that no job is. ``state`` is in the words of
+# jobs; ``basis`` is a digest of what there is to be read. Once superseded_at is set, the node has taken it back.
+review = Table(
+    "review",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("workitem_uid", SafeText, nullable=False),
+    Column("study_instance_uid", SafeText, nullable=False),
+    Column("accession_number", SafeText, nullable=False),
+    Column("basis", SafeText, nullable=False),
+    Column("state", SafeText, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("summary", SafeText, nullable=False),
+    Column("comment", SafeText, nullable=False),
+    Column("series_instance_uids", SafeJson, nullable=False),
+    Column("job_ids", SafeJson, nullable=False),
+    Column("replaces", SafeText),
+    Column("attributes", SafeJson, nullable=False),
+    Column("performer", SafeText),
+    Column("transaction_digest", SafeText),
+    Column("lease_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("superseded_at", UtcDateTime),
+    Index("ix_review_workitem", "workitem_uid", unique=True),
+    Index("ix_review_study", "study_instance_uid", "id"),
+    Index("ix_review_state", "state", "id"),
+)
+
+# Of which studies something changed, while there are reviews (a trigger on study_change, migration 0015).
+review_change = Table(
+    "review_change",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("study_instance_uid", SafeText, nullable=False),
+)
+
 # Who is told of which workitem; the UID of the global subscription stands for all of them. Without ``wanted`` it is the
 # exception from a global one; ``suspended_at``: workitems made later are not in it.
 ups_subscription = Table(

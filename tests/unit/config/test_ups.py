@@ -29,3 +29,20 @@ def test_its_port_is_its_own() -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse({"receive": {"port": 104}, "ups": {"port": 104}}, BASE, {})
     assert dict(caught.value.problems) == {"ups.port": "104 is the port of the receiver already"}
+
+
+def test_reviews_are_workitems() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse({"ups": {"review": {"enabled": True}}}, BASE, {})
+    assert [key for key, _ in caught.value.problems] == ["ups.review"]
+    raw = {"ups": {"enabled": True, "allow": [{"ae_title": "DESK"}], "review": {"enabled": True, "after": "analysis"}}}
+    review = parse(raw, BASE, {}).ups.review
+    assert (review.label, review.code.value, review.after) == ("Review AI results", "110005", "analysis")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"label": "a\\b"}, {"label": " "}, {"code": {"value": "x" * 17}}, {"after": "never"}]
+)
+def test_what_a_review_cannot_be_called(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError):
+        parse({"ups": {"enabled": True, "allow": [{"ae_title": "DESK"}], "review": wrong}}, BASE, {})
