@@ -67,7 +67,7 @@ port = {self.web_port}
         """Start the node and wait for its ``ready`` line."""
         self.process = self._launched(roles, subprocess.PIPE)
         threading.Thread(target=self._read_log, args=(self.process,), daemon=True).start()
-        wait_for(self._is_ready, "the node says that it is ready", timeout_s=90)
+        wait_for(self._is_ready, "the node says that it is ready", timeout_s=240)
 
     def _launched(self, roles: Sequence[str], stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
         arguments = [part for role in roles for part in ("--role", role)]
