@@ -25,8 +25,12 @@ def query_services(records: Records) -> list[Service]:
     config = records.config
     if not config.query.enabled:
         return []
-    holdings = SqlHoldings(records.engine, result_header(records.results))
-    return [FindScp(holdings, config.node.ae_title, config.query.max_matches)]
+    return [FindScp(held_by(records), config.node.ae_title, config.query.max_matches)]
+
+
+def held_by(records: Records) -> SqlHoldings:
+    """What the node holds, for whoever asks by DIMSE or over the web."""
+    return SqlHoldings(records.engine, result_header(records.results))
 
 
 def result_header(results: ObjectStore) -> Callable[[str], Mapping[str, Value]]:

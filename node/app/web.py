@@ -10,6 +10,7 @@ import uvicorn
 
 from node.admin.operations import Operations
 from node.app.assessing import assessing
+from node.app.dicom_web import dicom_web
 from node.app.logins import logins
 from node.app.packages import demonstrations
 from node.app.place import Heartbeat, Place
@@ -72,6 +73,7 @@ def site(records: Records) -> Site:
         assessments=assessing(records),
         demonstrations=demonstrations(records.config),
         steps=web_steps(records) if records.config.ups.enabled else None,
+        dicom_web=dicom_web(records, PAGES),
     )
 
 

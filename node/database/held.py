@@ -28,12 +28,13 @@ STUDY_COLUMNS: Mapping[str, ColumnElement[Any]] = {
     "StudyDescription": study.c.study_description,
 }
 STUDIES = select(*(column.label(keyword) for keyword, column in STUDY_COLUMNS.items()))
-_HERE = and_(instance.c.variant == 0, instance.c.removed_at.is_(None))
-_SOME_HERE = exists().where(instance.c.series_id == series.c.id, _HERE)
+# Of a received instance: its bytes are here. Of a result: others may have it.
+HERE = and_(instance.c.variant == 0, instance.c.removed_at.is_(None))
+_SOME_HERE = exists().where(instance.c.series_id == series.c.id, HERE)
 # What came back from an archive is a received instance already. A rejected object is not given out (IHE IOCM), the note
 # that rejects it is.
-_CAME_BACK = exists().where(instance.c.sop_instance_uid == result.c.sop_instance_uid, _HERE)
-_GIVEN_OUT = and_(or_(job.c.withdrawn_at.is_(None), result.c.kind == ResultKind.REJECTION), ~_CAME_BACK)
+_CAME_BACK = exists().where(instance.c.sop_instance_uid == result.c.sop_instance_uid, HERE)
+GIVEN_OUT = and_(or_(job.c.withdrawn_at.is_(None), result.c.kind == ResultKind.REJECTION), ~_CAME_BACK)
 _INSTANCES = func.count(result.c.sop_instance_uid.distinct())
 
 
@@ -83,7 +84,7 @@ def _received_parts(connection: Connection, study_uids: Sequence[str]) -> list[t
 def _result_parts(connection: Connection, study_uids: Sequence[str]) -> list[tuple[str, str, int]]:
     columns = (job.c.study_instance_uid, func.min(result.c.modality), _INSTANCES)
     wanted = select(*columns).join(job, job.c.id == result.c.job_id)
-    wanted = wanted.where(job.c.study_instance_uid.in_(study_uids), _GIVEN_OUT)
+    wanted = wanted.where(job.c.study_instance_uid.in_(study_uids), GIVEN_OUT)
     rows = connection.execute(wanted.group_by(job.c.study_instance_uid, result.c.series_instance_uid))
     return [(row[0], row[1], row[2]) for row in rows]
 
@@ -95,8 +96,8 @@ def _sop_classes(connection: Connection, study_uids: Sequence[str]) -> dict[str,
     written = select(job.c.study_instance_uid, result.c.sop_class_uid).join(job, job.c.id == result.c.job_id)
     found: dict[str, set[str]] = {uid: set() for uid in study_uids}
     for statement in (
-        received.where(series.c.study_instance_uid.in_(study_uids), _HERE),
-        written.where(job.c.study_instance_uid.in_(study_uids), _GIVEN_OUT),
+        received.where(series.c.study_instance_uid.in_(study_uids), HERE),
+        written.where(job.c.study_instance_uid.in_(study_uids), GIVEN_OUT),
     ):
         for uid, sop_class in connection.execute(statement.distinct()):
             found[uid].add(sop_class)
@@ -107,7 +108,7 @@ def with_study_ids(connection: Connection, known: Sequence[Entity], query: Query
     """Study ID stands in no row of a study: it is asked of one of its images, where somebody wants it."""
     if not query.asks_for("StudyID"):
         return list(known)
-    of_series = select(instance.c.id).where(instance.c.series_id == series.c.id, _HERE).limit(1)
+    of_series = select(instance.c.id).where(instance.c.series_id == series.c.id, HERE).limit(1)
     wanted = select(series.c.study_instance_uid, instance.c.attributes).join(
         instance, instance.c.id == of_series.correlate(series).scalar_subquery()
     )
@@ -158,7 +159,7 @@ def _result_series(connection: Connection, study_uid: str, query: Query, header:
 def received_images(study_uid: str, series_uid: str, query: Query) -> Select[*tuple[Any, ...]]:
     columns = (instance.c.sop_instance_uid, instance.c.sop_class_uid, instance.c.attributes)
     place = (series.c.study_instance_uid == study_uid, series.c.series_instance_uid == series_uid)
-    wanted = select(*columns).join(series, series.c.id == instance.c.series_id).where(_HERE, *place)
+    wanted = select(*columns).join(series, series.c.id == instance.c.series_id).where(HERE, *place)
     named = uids(query, "SOPInstanceUID")
     return wanted.where(instance.c.sop_instance_uid.in_(named)) if named else wanted
 
@@ -188,7 +189,7 @@ def uids(query: Query, keyword: str) -> list[str]:
 
 def _results(columns: Sequence[ColumnElement[Any]], study_uid: str) -> Select[*tuple[Any, ...]]:
     wanted = select(*columns).join(job, job.c.id == result.c.job_id)
-    return wanted.where(job.c.study_instance_uid == study_uid, _GIVEN_OUT)
+    return wanted.where(job.c.study_instance_uid == study_uid, GIVEN_OUT)
 
 
 def _values(texts: set[str]) -> list[Value]:

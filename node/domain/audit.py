@@ -43,6 +43,7 @@ class Action(enum.StrEnum):
     QUEUE_RESUMED = "QUEUE_RESUMED"
     DELIVERY_RETRIED = "DELIVERY_RETRIED"
     SERIES_COMPLETED = "SERIES_COMPLETED"  # by an operator's word
+    STUDY_ACCESSED = "STUDY_ACCESSED"  # its images or results were given out over DICOMweb
     ACCOUNT_ADDED = "ACCOUNT_ADDED"
     ACCOUNT_DISABLED = "ACCOUNT_DISABLED"
 

@@ -58,6 +58,9 @@ AinodeError
     ├── InvalidAssessment         what a person says of a result does not fit it
     ├── LibraryMissing            a library of an optional extra is not installed
     ├── KitRefused                the model kit cannot do that with this package, these files or these settings
+    ├── NotAcceptable             it is there, and not in any form that was asked for
+    ├── SearchTooWide             an answer would have to be cut short
+    ├── UnusableViewer            a package is no viewer that could be installed
     └── WorkitemError             carries the DIMSE status that whoever asks for a workitem is answered (PS3.4 CC.2)
         ├── MissingAttribute, MissingAttributeValue, InvalidAttributeValue, NoSuchAction
         ├── DuplicateWorkitem, InvalidWorkitemUid, NoSuchWorkitem, NotSchedulable, WorkitemNotScheduled
@@ -137,11 +140,14 @@ from node.errors.operations import (
     KitRefused,
     LibraryMissing,
     LoginRefused,
+    NotAcceptable,
     NotFound,
     NotLoggedIn,
     OperationError,
+    SearchTooWide,
     Superseded,
     TooManyAttempts,
+    UnusableViewer,
 )
 from node.errors.receive import (
     DataSetMismatch,
@@ -231,6 +237,7 @@ __all__ = [
     "NoPixelData",
     "NoSuchAction",
     "NoSuchWorkitem",
+    "NotAcceptable",
     "NotFound",
     "NotLoggedIn",
     "NotSchedulable",
@@ -251,6 +258,7 @@ __all__ = [
     "ResultVerificationFailed",
     "RetrievalFailed",
     "SaturatedImage",
+    "SearchTooWide",
     "SeveralAcquisitions",
     "SopClassRefused",
     "StoreError",
@@ -268,6 +276,7 @@ __all__ = [
     "UnsuitableAction",
     "UnsupportedImage",
     "UnusableKey",
+    "UnusableViewer",
     "WeightsDigestMismatch",
     "WorkerLost",
     "WorkitemCompleted",

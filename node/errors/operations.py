@@ -59,3 +59,15 @@ class LibraryMissing(OperationError):
 
 class KitRefused(OperationError):
     pass
+
+
+class NotAcceptable(OperationError):
+    """What was asked for is there, and cannot be given in any of the media types and transfer syntaxes asked for."""
+
+
+class SearchTooWide(OperationError):
+    """Too much would have to be looked through: an answer that was cut short would look like the whole one."""
+
+
+class UnusableViewer(OperationError):
+    pass

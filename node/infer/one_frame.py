@@ -8,9 +8,9 @@ from pydicom.encaps import encapsulate, get_frame
 
 from node.domain.study import Picture
 from node.errors import NotFound, UndecodablePixelData
-from node.infer.headers import PixelSpan
+from node.infer.headers import Image, PixelSpan
 from node.infer.pictures import ImageFile, read_pictures
-from node.infer.pixels import SEQUENCE_DELIMITATION
+from node.infer.pixels import SEQUENCE_DELIMITATION, Stored, stored_frames
 
 
 def read_frame(file: ImageFile, frame: int) -> Picture:
@@ -20,17 +20,29 @@ def read_frame(file: ImageFile, frame: int) -> Picture:
         NotFound: the object has no such frame.
         UnsupportedImage, UndecodablePixelData, ObjectMissing: as ``read_pictures``.
     """
+    return next(read_pictures(replace(file, image=_alone(file, frame))))
+
+
+def read_stored(file: ImageFile, frame: int) -> Stored:
+    """The stored values (rows, columns) of frame ``frame`` (from 1) of a grey image, unused bits resolved.
+
+    Raises:
+        NotFound, UnsupportedImage, UndecodablePixelData, ObjectMissing: as ``read_frame``.
+    """
+    return next(stored_frames(_alone(file, frame)))
+
+
+def _alone(file: ImageFile, frame: int) -> Image:
     frames = file.encoding.frames
     if not 1 <= frame <= frames:
         raise NotFound(f"no frame {frame} among {frames}")
-    alone = replace(
+    return replace(
         file.image,
         planes=file.image.planes[frame - 1 : frame],
         rescale=file.image.rescale[frame - 1 : frame],
         encoding=replace(file.encoding, frames=1),
         pixels=file.image.pixels if frames == 1 else _span(file, frame),
     )
-    return next(read_pictures(replace(file, image=alone)))
 
 
 def _span(file: ImageFile, frame: int) -> PixelSpan:

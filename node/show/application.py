@@ -13,6 +13,7 @@ from node.show.api.acting import acting_router, session_router
 from node.show.api.common import problems
 from node.show.api.reading import node_reading_router, study_reading_router
 from node.show.assets import asset_router, read_assets
+from node.show.dicom_web.router import dicom_web_router
 from node.show.events import JSON_ONLY, events_router, frame
 from node.show.following import Follower
 from node.show.headers import SecurityHeaders
@@ -41,7 +42,7 @@ from node.show.words import COMMON
 HERE = Path(__file__).parent
 # A page is a function of the site and the templates; its words and templates stand beside it.
 Router = Callable[[Site, Pages], APIRouter]
-ROUTERS: Sequence[Router] = (study_router, queue_router, system_router, ups_router)
+ROUTERS: Sequence[Router] = (study_router, queue_router, system_router, ups_router, dicom_web_router)
 WORDS: Sequence[Words] = (COMMON, WORKLIST, LOGIN, STUDY, QUEUE, SYSTEM)
 PAGES = ("list_page", "login_page", "study_page", "queue_page", "system_page")
 TEMPLATE_FOLDERS: Sequence[Path] = tuple(HERE / page / "templates" for page in PAGES)

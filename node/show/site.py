@@ -13,6 +13,7 @@ from node.domain.job import Priority
 from node.domain.result import Outcome
 from node.errors import OperationError
 from node.ports import Clock, ObjectStore, ProcedureSteps
+from node.ports.dicom_web import DicomWeb
 from node.ports.viewing import StudyViews
 from node.show.choices import Choices
 from node.show.destinations import Destinations
@@ -85,7 +86,7 @@ class Site:
 
     ``actions`` are those of a user, under whose name they are logged. ``open_reading``: who reaches the pages may read
     them, because only this machine does. ``demonstrations``: the models that are no more than that.
-    ``steps``: workitems, where they are served.
+    ``steps``: workitems, where they are served. ``dicom_web``: what is searched and retrieved.
     """
 
     config: Config
@@ -107,6 +108,7 @@ class Site:
     assessments: AssessmentActions
     demonstrations: frozenset[str]
     steps: ProcedureSteps | None = None
+    dicom_web: DicomWeb | None = None
 
     def workers(self) -> int:
         """How many processes run models now."""

@@ -31,12 +31,23 @@ def png(levels: npt.NDArray[np.uint8], edge: int, aspect: float = 1.0) -> bytes:
 
     ``aspect`` is the height of a pixel of ``levels`` by its width.
     """
+    buffer = io.BytesIO()
+    _fitted(levels, edge, aspect).save(buffer, format="PNG", compress_level=COMPRESSION)
+    return buffer.getvalue()
+
+
+def jpeg(levels: npt.NDArray[np.uint8], edge: int, aspect: float = 1.0, quality: int = 90) -> bytes:
+    """As ``png``, grey or RGB; ``quality`` from 1 to 100."""
+    buffer = io.BytesIO()
+    _fitted(levels, edge, aspect).save(buffer, format="JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def _fitted(levels: npt.NDArray[np.uint8], edge: int, aspect: float) -> Image.Image:
     image = Image.fromarray(np.ascontiguousarray(levels))
     width, height = image.width * max(1.0, 1 / aspect), image.height * max(1.0, aspect)
     factor = min(1.0, edge / max(width, height))
     size = (max(1, round(factor * width)), max(1, round(factor * height)))
     if size != image.size:
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=COMPRESSION)
-    return buffer.getvalue()
+    return image

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydicom.dataset import Dataset
 
+from node.domain.dicom_web import ROOT
 from node.domain.identity import is_uid
 from node.errors import InvalidAttributeValue, WorkitemError, WrongTransaction
 from node.ports import ProcedureSteps
@@ -52,7 +53,7 @@ Body = Annotated[Dataset, Depends(read_data_set)]
 
 def ups_router(site: Site, pages: Pages) -> APIRouter:
     del pages
-    router = APIRouter(prefix="/api/dicom-web", include_in_schema=False)
+    router = APIRouter(prefix=ROOT, include_in_schema=False)
     if site.steps is not None:
         _add_reading(router, site.steps)
         _add_changing(router, site.steps)

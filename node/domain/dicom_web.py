@@ -1,0 +1,8 @@
+"""Where the node's own DICOMweb and the viewer over it are: what the viewer is told when it is installed."""
+
+from __future__ import annotations
+
+# Of QIDO-RS, WADO-RS and UPS-RS.
+ROOT = "/api/dicom-web"
+# The page of the viewer, and the folder of its files.
+VIEWER = "/viewer"
