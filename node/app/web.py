@@ -19,6 +19,7 @@ from node.app.records import Records
 from node.app.status import node_status
 from node.app.viewing import StudyPictures
 from node.app.workitems import web_steps
+from node.domain.dicom_web import VIEWER_APPLICATION, VIEWER_FOLDER
 from node.show.application import make_web
 from node.show.choices import Choices
 from node.show.destinations import Destinations
@@ -74,6 +75,7 @@ def site(records: Records) -> Site:
         demonstrations=demonstrations(records.config),
         steps=web_steps(records) if records.config.ups.enabled else None,
         dicom_web=dicom_web(records, PAGES),
+        viewer=records.config.node.data_dir / VIEWER_FOLDER / VIEWER_APPLICATION,
     )
 
 

@@ -36,13 +36,14 @@ from node.show.study_page.words import STUDY
 from node.show.system_page.router import system_router
 from node.show.system_page.words import SYSTEM
 from node.show.ups.router import ups_router
+from node.show.viewer.router import viewer_router
 from node.show.visitor import Visitor
 from node.show.words import COMMON
 
 HERE = Path(__file__).parent
 # A page is a function of the site and the templates; its words and templates stand beside it.
 Router = Callable[[Site, Pages], APIRouter]
-ROUTERS: Sequence[Router] = (study_router, queue_router, system_router, ups_router, dicom_web_router)
+ROUTERS: Sequence[Router] = (study_router, queue_router, system_router, ups_router, dicom_web_router, viewer_router)
 WORDS: Sequence[Words] = (COMMON, WORKLIST, LOGIN, STUDY, QUEUE, SYSTEM)
 PAGES = ("list_page", "login_page", "study_page", "queue_page", "system_page")
 TEMPLATE_FOLDERS: Sequence[Path] = tuple(HERE / page / "templates" for page in PAGES)

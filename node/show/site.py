@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from node.config import Config
@@ -87,6 +88,7 @@ class Site:
     ``actions`` are those of a user, under whose name they are logged. ``open_reading``: who reaches the pages may read
     them, because only this machine does. ``demonstrations``: the models that are no more than that.
     ``steps``: workitems, where they are served. ``dicom_web``: what is searched and retrieved.
+    ``viewer``: where the files of an installed viewer are, or would be.
     """
 
     config: Config
@@ -109,6 +111,7 @@ class Site:
     demonstrations: frozenset[str]
     steps: ProcedureSteps | None = None
     dicom_web: DicomWeb | None = None
+    viewer: Path | None = None
 
     def workers(self) -> int:
         """How many processes run models now."""

@@ -21,6 +21,7 @@ from node.admin.cli import (
     store_commands,
     study_commands,
     user_commands,
+    viewer_commands,
 )
 from node.admin.cli.output import line, message_console
 from node.errors import AinodeError, ConfigurationError
@@ -64,6 +65,7 @@ cli.add_typer(result_commands.cli, name="results")
 cli.add_typer(model_commands.cli, name="models")
 cli.add_typer(store_commands.cli, name="store")
 cli.add_typer(user_commands.cli, name="users")
+cli.add_typer(viewer_commands.cli, name="viewer")
 cli.add_typer(audit_commands.cli, name="audit")
 
 

@@ -23,6 +23,7 @@ from node.show.study_page import document
 from node.show.study_page.assessing import assessing_router
 from node.show.study_page.document import Result
 from node.show.study_page.images import images_router, window_of
+from node.show.viewer.router import LINK, installed
 from node.show.visitor import Visiting, Visitor
 
 # Key slices in the strip below the image.
@@ -89,7 +90,7 @@ def _context(site: Site, visitor: Visitor, uid: str, asked: Asked) -> dict[str, 
         "events": document.timeline(study, study["deliveries"]),
         "destinations": _destinations(study["deliveries"]),
         "titles": [one.value for one in RejectionTitle],
-        "viewer_link": viewer_link(site.config.web.viewer_url, study),
+        "viewer_link": viewer_link(_link_template(site), study),
         "now": site.clock.now(),
         "duration": document.duration,
         "number": document.number,
@@ -251,6 +252,13 @@ def _keys(base: str, results: Sequence[Result], link: Any) -> list[dict[str, Any
 
 
 # ---------------------------------------------------------------- the rest
+
+
+def _link_template(site: Site) -> str:
+    """The one that is configured; else that of the viewer here, where one is installed."""
+    if site.config.web.viewer_url or site.viewer is None or not installed(site.viewer):
+        return site.config.web.viewer_url
+    return LINK
 
 
 def viewer_link(template: str, study: Row) -> str | None:

@@ -122,7 +122,9 @@ def _object(segment: SegmentReader, raw: bytes, position: int) -> Entry | None:
 
 
 class _Range(io.RawIOBase):
-    """Part of a file, as a file of its own."""
+    """Part of a file, as a file of its own, which has no name (readers of DICOM files ask for it)."""
+
+    name = ""
 
     def __init__(self, descriptor: int, offset: int, length: int) -> None:
         self._descriptor = descriptor

@@ -1,0 +1,1 @@
+"""The viewer beside the pages, where one is installed."""
