@@ -33,8 +33,6 @@ def install(
 ) -> None:
     """Have npm bring OHIF (MIT, 50 MB), and put it into the data folder (200 MB). A running node serves it at once."""
     folder = _folder(context, config)
-    if not as_json:
-        console().print("taking OHIF from npm ..." if tarball is None else f"taking OHIF from {line(tarball.name)} ...")
     folder.install(tarball, force)
     _tell(folder, as_json)
 

@@ -108,7 +108,7 @@ def _attributes(data_set: Dataset, bulk: str, depth: int = 0) -> Json:
 def _elements(data_set: Dataset, bulk: str, depth: int) -> Iterator[tuple[int, Json]]:
     for tag in sorted(data_set.keys()):
         # Group lengths are of another encoding, and so is what the character set was.
-        if tag.element == 0 or tag == CHARACTER_SET or tag in PIXELS:
+        if tag.element == 0 or tag == CHARACTER_SET or (depth == 0 and tag in PIXELS):
             continue
         try:
             yield tag, _element(data_set[tag], f"{bulk}/{tag:08X}", depth)
