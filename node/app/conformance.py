@@ -31,7 +31,7 @@ from pynetdicom import sop_class
 from pynetdicom.presentation import AllStoragePresentationContexts
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
-from node.app import conformance_ups
+from node.app import conformance_ups, conformance_web
 from node.config import DimseDestination, ReceiveSection
 from node.config.sections import Source
 from node.deliver import archive, association, find, statuses, taken_classes
@@ -96,6 +96,9 @@ def tables() -> dict[str, str]:
         "ups contexts": _ups_contexts,
         "ups answers": lambda: _table(("status", "name", "service", "clause", "when"), conformance_ups.answers()),
         "ups attributes": _ups_attributes,
+        "web resources": lambda: _table(("service", "resource", "answered as"), conformance_web.resources()),
+        "web keys": _web_keys,
+        "web uncompressed": lambda: _uids(conformance_web.uncompressed()),
         "limits": _limits,
         "withdrawals": _withdrawals,
         "copied attributes": _copied,
@@ -247,6 +250,11 @@ def _ups_attributes() -> str:
         ("attribute", "N-CREATE", "N-SET"),
         ((_tag(keyword), created, changed) for keyword, created, changed in conformance_ups.attributes()),
     )
+
+
+def _web_keys() -> str:
+    found = conformance_web.matched()
+    return _table(("level", "attribute"), ((level.value, _tag(keyword)) for level, keyword in found))
 
 
 def _limits() -> str:

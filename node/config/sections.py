@@ -264,7 +264,7 @@ ViewerUrl = Annotated[str, Field(max_length=2000, pattern=VIEWER_PATTERN)]
 class WebSection(Section):
     host: Host = "127.0.0.1"
     port: ListenPort = 8080
-    # Where a study is opened in a viewer; empty: no such link.
+    # Where a study is opened in a viewer; empty: in the one that is installed here, if one is.
     viewer_url: ViewerUrl = ""
 
 
