@@ -20,6 +20,7 @@ from node.app.status import node_status
 from node.app.viewing import StudyPictures
 from node.app.workitems import web_steps
 from node.domain.dicom_web import VIEWER_APPLICATION, VIEWER_FOLDER
+from node.jobs.subscriptions import SqlSubscriptions
 from node.show.application import make_web
 from node.show.choices import Choices
 from node.show.destinations import Destinations
@@ -33,6 +34,9 @@ from node.show.waiting import Waiting
 PAGES = "web"
 # Requests under way end in this time.
 DRAIN_S = 5
+# Event channels: subscribers have nothing to say; whoever answers no ping is gone.
+MOST_FROM_A_SUBSCRIBER = 1 << 12
+PING_EVERY_S, PONG_WITHIN_S = 20.0, 60.0
 
 
 def serve(records: Records, place: Place) -> None:
@@ -43,7 +47,15 @@ def serve(records: Records, place: Place) -> None:
     port = listening.getsockname()[1]
     made = make_web(site(records))
     settings = uvicorn.Config(
-        made.application, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=DRAIN_S
+        made.application,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+        ws="websockets-sansio",
+        ws_max_size=MOST_FROM_A_SUBSCRIBER,
+        ws_ping_interval=PING_EVERY_S,
+        ws_ping_timeout=PONG_WITHIN_S,
     )
     server = _Server(settings, place, made.follower.stop)
     with listening, Heartbeat(records.roles, place, lambda: {"port": port}):
@@ -76,6 +88,7 @@ def site(records: Records) -> Site:
         steps=web_steps(records) if records.config.ups.enabled else None,
         dicom_web=dicom_web(records, PAGES),
         viewer=records.config.node.data_dir / VIEWER_FOLDER / VIEWER_APPLICATION,
+        reports=SqlSubscriptions(engine, clock) if records.config.ups.enabled else None,
     )
 
 

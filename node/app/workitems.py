@@ -43,6 +43,7 @@ def serve(records: Records, place: Place) -> None:
         records.clock,
         RetryPolicy(base_s=config.ups.retry_base_s, cap_s=config.ups.retry_cap_s),
         config.ups.give_up_s,
+        [one.ae_title for one in config.ups.receivers if one.host is None],
     )
     scp = UpsScp(config.ups, config.node.ae_title, steps)
     before = _accept_any_value(pydicom.config.IGNORE)
@@ -134,4 +135,5 @@ def subscribers(config: Config) -> dict[str, Peer]:
             timeout_s=config.ups.timeout_s,
         )
         for one in config.ups.receivers
+        if one.host is not None and one.port is not None
     }

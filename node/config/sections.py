@@ -212,11 +212,21 @@ class WorkSection(Section):
 
 
 class UpsReceiver(Section):
-    """An application that may be told of events of workitems, and where it listens."""
+    """An application that may be told of events of workitems, and where it listens; without an address it takes them
+
+    over an event channel of the pages' port (UPS-RS).
+    """
 
     ae_title: AeTitle
-    host: Host
-    port: PeerPort
+    host: Host | None = None
+    port: Annotated[PeerPort | None, Field(validate_default=True)] = None
+
+    @field_validator("port")
+    @classmethod
+    def _whole_address(cls, port: int | None, info: ValidationInfo) -> int | None:
+        if (port is None) != (info.data.get("host") is None):
+            raise ValueError("an address has a host and a port; without both it is told over an event channel")
+        return port
 
 
 class UpsSection(Section):

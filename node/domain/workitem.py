@@ -300,6 +300,14 @@ class Report:
     id: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """How many reports a subscriber has not taken, and since when; None where there are none."""
+
+    reports: int
+    since: datetime | None
+
+
 def cancel_information(ae_title: str, reason: str) -> dict[str, Any]:
     """What a UPS Cancel Requested report says where the node itself asks (PS3.4 Table CC.2.4-1), as DICOM JSON."""
     return {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, insert, or_, select, update
 
 from node.database.alerts import raise_alerts
 from node.database.subscription_rows import happened_from_row, subscription_from_row
 from node.database.tables import ups_event, ups_report, ups_subscription
 from node.database.unit_of_work import UnitOfWork
-from node.domain.workitem import FINAL, GLOBAL, EventType, Happened, Report, Subscription
+from node.domain.workitem import FINAL, GLOBAL, Behind, EventType, Happened, Report, Subscription
 from node.ports import Clock
 
 SUBSCRIBER_GONE = "ups_subscriber_gone"
@@ -97,6 +97,12 @@ class SqlSubscriptions:
     def told(self, reports: Sequence[Report]) -> None:
         done = delete(ups_report).where(ups_report.c.id.in_([report.id for report in reports]))
         self._work.write(lambda connection: connection.execute(done))
+
+    def behind(self, receiving_ae: str) -> Behind:
+        mine = ups_report.c.receiving_ae == receiving_ae
+        with self._work.read() as connection:
+            row = connection.execute(select(func.count(), func.min(ups_report.c.created_at)).where(mine)).one()
+        return Behind(row[0], row[1])
 
     def forget_all(self) -> None:
         """Nobody tells anybody anything any more."""

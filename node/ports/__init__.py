@@ -33,7 +33,14 @@ from node.ports.results import (
     SourcePictures,
 )
 from node.ports.store import Draft, InstanceStore, ObjectStore, ResultStore, StoredObject, View
-from node.ports.workitems import Commissioner, ProcedureSteps, StatusReporter, Subscriptions, WorkitemStore
+from node.ports.workitems import (
+    Commissioner,
+    ProcedureSteps,
+    StatusReporter,
+    Subscriptions,
+    ToldReports,
+    WorkitemStore,
+)
 
 __all__ = [
     "ArrivalJournal",
@@ -79,6 +86,7 @@ __all__ = [
     "StatusReporter",
     "StoredObject",
     "Subscriptions",
+    "ToldReports",
     "Unrecorded",
     "View",
     "WorkitemStore",

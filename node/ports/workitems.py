@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from pydicom.dataset import Dataset
 
 from node.domain.workitem import (
+    Behind,
     Change,
     Commission,
     Happened,
@@ -64,7 +65,21 @@ class WorkitemStore(StepStore[Workitem], Protocol):
         ...
 
 
-class Subscriptions(Protocol):
+class ToldReports(Protocol):
+    """What subscribers are to be told, for whoever tells them."""
+
+    def receivers(self) -> Sequence[str]:
+        """AE titles to which something is to be told."""
+        ...
+
+    def waiting(self, receiving_ae: str, limit: int) -> Sequence[Report]:
+        """What is to be told to this one, in its order."""
+        ...
+
+    def told(self, reports: Sequence[Report]) -> None: ...
+
+
+class Subscriptions(ToldReports, Protocol):
     """Who is told of which workitems."""
 
     def subscribe(self, subscription: Subscription, first: Report | None = None) -> None:
@@ -103,15 +118,9 @@ class Subscriptions(Protocol):
         """
         ...
 
-    def receivers(self) -> Sequence[str]:
-        """AE titles to which something is to be told."""
+    def behind(self, receiving_ae: str) -> Behind:
+        """What this one has not taken."""
         ...
-
-    def waiting(self, receiving_ae: str, limit: int) -> Sequence[Report]:
-        """What is to be told to this one, in its order."""
-        ...
-
-    def told(self, reports: Sequence[Report]) -> None: ...
 
     def drop(self, receiving_ae: str) -> int:
         """Nobody answers there: what waits, and every subscription, is gone, with an alert; how many reports."""

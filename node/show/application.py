@@ -35,6 +35,7 @@ from node.show.study_page.router import study_router
 from node.show.study_page.words import STUDY
 from node.show.system_page.router import system_router
 from node.show.system_page.words import SYSTEM
+from node.show.ups.channel import channel_router
 from node.show.ups.router import ups_router
 from node.show.viewer.router import viewer_router
 from node.show.visitor import Visitor
@@ -84,6 +85,7 @@ def make_web(site: Site) -> Web:
     application.include_router(login_router(site, pages))
     application.include_router(session_router(site))
     application.include_router(acting_router(site))
+    application.include_router(channel_router(site))
     for router in (list_router(site, pages, rows), events_router(follower, site.clock)):
         application.include_router(router, dependencies=[Reading])
     for reading in (study_reading_router(site), node_reading_router(site)):

@@ -9,6 +9,7 @@ from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Depends, HTTPException, Request
+from fastapi.requests import HTTPConnection
 
 from node.errors import ForgedRequest, NotLoggedIn
 from node.show.site import Site
@@ -72,7 +73,7 @@ async def read_form(request: Request) -> Form:
     return found
 
 
-def same_origin(request: Request) -> None:
+def same_origin(request: HTTPConnection) -> None:
     """
     Raises:
         ForgedRequest: the browser says that another site sends this.

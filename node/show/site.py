@@ -13,7 +13,7 @@ from node.domain.document import RejectionTitle
 from node.domain.job import Priority
 from node.domain.result import Outcome
 from node.errors import OperationError
-from node.ports import Clock, ObjectStore, ProcedureSteps
+from node.ports import Clock, ObjectStore, ProcedureSteps, ToldReports
 from node.ports.dicom_web import DicomWeb
 from node.ports.viewing import StudyViews
 from node.show.choices import Choices
@@ -87,8 +87,8 @@ class Site:
 
     ``actions`` are those of a user, under whose name they are logged. ``open_reading``: who reaches the pages may read
     them, because only this machine does. ``demonstrations``: the models that are no more than that.
-    ``steps``: workitems, where they are served. ``dicom_web``: what is searched and retrieved.
-    ``viewer``: where the files of an installed viewer are, or would be.
+    ``steps``: workitems, and ``reports``: what their subscribers are to be told, where they are served.
+    ``dicom_web``: what is searched and retrieved. ``viewer``: where the files of an installed viewer are, or would be.
     """
 
     config: Config
@@ -112,6 +112,7 @@ class Site:
     steps: ProcedureSteps | None = None
     dicom_web: DicomWeb | None = None
     viewer: Path | None = None
+    reports: ToldReports | None = None
 
     def workers(self) -> int:
         """How many processes run models now."""

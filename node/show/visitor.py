@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
 
 from node.show.language import choose
 from node.show.site import Site
@@ -29,7 +30,7 @@ class Visitor:
     csrf: str = ""
 
 
-def stranger(request: Request) -> Visitor:
+def stranger(request: HTTPConnection) -> Visitor:
     """A visitor of whom only the language is asked: no database is needed for that."""
     cookies = request.cookies
     theme = cookies.get(THEME_COOKIE)
@@ -41,7 +42,7 @@ def stranger(request: Request) -> Visitor:
     )
 
 
-def visit(request: Request) -> Visitor:
+def visit(request: HTTPConnection) -> Visitor:
     site: Site = request.app.state.site
     secret = request.cookies.get(SESSION_COOKIE, "")
     user = site.logins.who(secret) if secret else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,10 +18,16 @@ log = structlog.get_logger()
 AT_ONCE = 50
 LOOK_EVERY_S = 0.25
 JOIN_S = 10.0
+# Whoever takes its reports by itself and is further behind is as good as gone; looked at so often.
+MOST_BEHIND = 10_000
+LOOK_AT_FETCHERS_S = 5.0
 
 
 class Notifier:
-    """``give_up_s``: whoever has taken nothing for so long is dropped, with an alert."""
+    """``give_up_s``: whoever has taken nothing for so long is dropped, with an alert.
+
+    ``fetching`` are the AE titles that are told nothing here: they take it themselves, over an event channel.
+    """
 
     def __init__(
         self,
@@ -30,6 +37,7 @@ class Notifier:
         clock: Clock,
         policy: RetryPolicy,
         give_up_s: float,
+        fetching: Collection[str] = (),
     ) -> None:
         self._watch = watch
         self._subscriptions = subscriptions
@@ -37,6 +45,7 @@ class Notifier:
         self._clock = clock
         self._policy = policy
         self._give_up = timedelta(seconds=give_up_s)
+        self._fetching = frozenset(fetching)
         self._busy: dict[str, threading.Thread] = {}
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, datetime] = {}
@@ -58,9 +67,27 @@ class Notifier:
         for receiver in self._subscriptions.receivers():
             if receiver in self._busy or now < self._not_before.get(receiver, now):
                 continue
+            if receiver in self._fetching:
+                self._judge(receiver, now)
+                continue
             thread = threading.Thread(target=self._serve, args=(receiver,), name=f"tell {receiver}", daemon=True)
             self._busy[receiver] = thread
             thread.start()
+
+    def _judge(self, receiver: str, now: datetime) -> None:
+        """Drop whoever fetches and has not for too long."""
+        behind = self._subscriptions.behind(receiver)
+        is_gone = behind.since is not None and now - behind.since >= self._give_up
+        if is_gone or behind.reports > MOST_BEHIND:
+            self._drop(receiver)
+        else:
+            self._not_before[receiver] = now + timedelta(seconds=LOOK_AT_FETCHERS_S)
+
+    def _drop(self, receiver: str) -> None:
+        lost = self._subscriptions.drop(receiver)
+        self._failures.pop(receiver, None)
+        self._not_before.pop(receiver, None)
+        log.error("ups.subscriber_dropped", reports=lost)
 
     def _serve(self, receiver: str) -> None:
         try:
@@ -94,10 +121,7 @@ class Notifier:
         self._wait(receiver)
         log.warning("ups.not_told", error=error.code, failures=self._failures[receiver])
         if self._clock.now() - since >= self._give_up:
-            lost = self._subscriptions.drop(receiver)
-            self._failures.pop(receiver, None)
-            self._not_before.pop(receiver, None)
-            log.error("ups.subscriber_dropped", reports=lost)
+            self._drop(receiver)
 
     def _wait(self, receiver: str) -> None:
         failures = self._failures[receiver] = self._failures.get(receiver, 0) + 1

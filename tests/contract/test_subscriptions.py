@@ -7,7 +7,7 @@ from sqlalchemy import Engine, delete, func, select
 
 from node.database.tables import job, workitem
 from node.database.unit_of_work import UnitOfWork
-from node.domain.workitem import GLOBAL, Change, EventType, Report, Subscription, WorkitemQuery
+from node.domain.workitem import GLOBAL, Behind, Change, EventType, Report, Subscription, WorkitemQuery
 from node.jobs.queue import SqlJobQueue
 from node.jobs.subscriptions import SUBSCRIBER_GONE, SqlSubscriptions
 from node.jobs.workitems import SqlWorkitems
@@ -33,6 +33,7 @@ def report(clock: StandingClock, receiver: str = "A", uid: str = "1.9") -> Repor
 def test_subscribing_and_unsubscribing(subscriptions: SqlSubscriptions, clock: StandingClock) -> None:
     subscriptions.subscribe(Subscription("A", "1.9"), report(clock))
     assert [one.workitem_uid for one in subscriptions.waiting("A", 10)] == ["1.9"]
+    assert (subscriptions.behind("A"), subscriptions.behind("B")) == (Behind(1, clock.now()), Behind(0, None))
     assert subscriptions.about("1.9") == [Subscription("A", "1.9")]
     subscriptions.unsubscribe("A", "1.9")
     assert list(subscriptions.of("A")) == []

@@ -48,6 +48,10 @@ class Line:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def ask(self, **question: Any) -> Any:
         assert self._process.stdin is not None
         before = len(self.lines)

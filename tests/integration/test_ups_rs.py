@@ -71,7 +71,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Records]:
 
 @pytest.fixture(scope="module")
 def web(records: Records) -> Web:
-    site = cast(Site, SimpleNamespace(steps=workitems.procedure_steps(records)))
+    site = cast(Site, SimpleNamespace(steps=workitems.procedure_steps(records), config=records.config))
     application = FastAPI()
     application.include_router(ups_router(site, cast(Pages, None)))
     application.dependency_overrides[program] = lambda: Operator("desk", {})
@@ -97,7 +97,7 @@ def got(web: Web, uid: str) -> Dataset:
 
 
 def test_only_named_users_change_anything(records: Records) -> None:
-    site = cast(Site, SimpleNamespace(steps=workitems.procedure_steps(records)))
+    site = cast(Site, SimpleNamespace(steps=workitems.procedure_steps(records), config=records.config))
     routes = [route for route in ups_router(site, cast(Pages, None)).routes if isinstance(route, APIRoute)]
     assert len(routes) == 9
     for route in routes:

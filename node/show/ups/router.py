@@ -1,7 +1,7 @@
 """UPS-RS (PS3.18 section 11): workitems for programs. What may be done is decided where DIMSE asks too.
 
-Nothing is served where ``[ups]`` is not enabled. Events go to the AE titles of ``ups.receivers`` by N-EVENT-REPORT;
-there is no event channel of WebSockets.
+Nothing is served where ``[ups]`` is not enabled. Events go to the AE titles of ``ups.receivers`` by N-EVENT-REPORT, or
+over the event channel (``channel``) where they have no address.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
@@ -57,7 +58,8 @@ def ups_router(site: Site, pages: Pages) -> APIRouter:
     if site.steps is not None:
         _add_reading(router, site.steps)
         _add_changing(router, site.steps)
-        _add_subscriptions(router, site.steps)
+        channels = frozenset(one.ae_title for one in site.config.ups.receivers if one.host is None)
+        _add_subscriptions(router, site.steps, channels)
     return router
 
 
@@ -112,7 +114,7 @@ def _add_changing(router: APIRouter, steps: ProcedureSteps) -> None:
         return _tried(request, lambda: answered(request, steps.request_cancel(uid, body, asker.name), 202))
 
 
-def _add_subscriptions(router: APIRouter, steps: ProcedureSteps) -> None:
+def _add_subscriptions(router: APIRouter, steps: ProcedureSteps, channels: frozenset[str]) -> None:
     @router.post("/workitems/{uid}/subscribers/{receiver}")
     def subscribe(request: Request, uid: str, receiver: str, asker: Calling) -> Response:
         del asker
@@ -121,7 +123,10 @@ def _add_subscriptions(router: APIRouter, steps: ProcedureSteps) -> None:
             asked = filter_of(request.query_params.getlist("filter"))
             locks = request.query_params.get("deletionlock", "false").upper()
             put(asked, ReceivingAE=receiver, DeletionLock=locks)
-            return answered(request, steps.subscribe(uid, asked), 201)
+            warned = steps.subscribe(uid, asked)
+            # PS3.18 Table 11.10.3-2: where the subscriber hears of it.
+            place = {"Content-Location": _channel(request, receiver)} if receiver in channels else {}
+            return answered(request, warned, 201, place)
 
         return _tried(request, act)
 
@@ -134,6 +139,12 @@ def _add_subscriptions(router: APIRouter, steps: ProcedureSteps) -> None:
     def suspend(request: Request, uid: str, receiver: str, asker: Calling) -> Response:
         del asker
         return _tried(request, lambda: answered(request, steps.suspend(uid, _receiver(receiver))))
+
+
+def _channel(request: Request, receiver: str) -> str:
+    """The URL of the event channel."""
+    scheme = "wss" if request.url.scheme == "https" else "ws"
+    return f"{scheme}://{request.url.netloc}/api/dicom-web/subscribers/{quote(receiver)}"
 
 
 def _receiver(ae_title: str) -> Dataset:

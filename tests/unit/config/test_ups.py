@@ -46,3 +46,13 @@ def test_reviews_are_workitems() -> None:
 def test_what_a_review_cannot_be_called(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
         parse({"ups": {"enabled": True, "allow": [{"ae_title": "DESK"}], "review": wrong}}, BASE, {})
+
+
+def test_a_subscriber_has_a_whole_address_or_none() -> None:
+    ups: dict[str, object] = {"enabled": True, "allow": [{"ae_title": "DESK"}]}
+    told = parse({"ups": {**ups, "receivers": [{"ae_title": "DESK"}]}}, BASE, {}).ups.receivers
+    assert [(one.ae_title, one.host, one.port) for one in told] == [("DESK", None, None)]
+    for half in ({"host": "10.0.0.7"}, {"port": 104}):
+        with pytest.raises(ConfigurationError) as caught:
+            parse({"ups": {**ups, "receivers": [{"ae_title": "DESK", **half}]}}, BASE, {})
+        assert [key for key, _ in caught.value.problems] == ["ups.receivers[0].port"]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from node.domain.retry import RetryPolicy
-from node.domain.workitem import EventType, Report
+from node.domain.workitem import Behind, EventType, Report
 from node.errors import DestinationUnreachable
 from node.ports import Subscriptions
-from node.ups.notifier import Notifier
+from node.ups.notifier import LOOK_AT_FETCHERS_S, MOST_BEHIND, Notifier
 from node.ups.watch import Watch
 from tests.fakes.outbox import StandingClock
 from tests.waiting import wait_for
@@ -35,6 +35,10 @@ class FakeSubscriptions:
 
     def told(self, reports: Sequence[Report]) -> None:
         self.queue = [one for one in self.queue if one not in reports]
+
+    def behind(self, receiver: str) -> Behind:
+        mine = self.waiting(receiver, 1 << 30)
+        return Behind(len(mine), mine[0].created_at if mine else None)
 
     def drop(self, receiver: str) -> int:
         self.dropped.append(receiver)
@@ -77,6 +81,7 @@ def made() -> tuple[Notifier, FakeSubscriptions, Reporter, StandingClock]:
         clock,
         RetryPolicy(base_s=10.0, cap_s=100.0),
         give_up_s=60.0,
+        fetching=["DESK"],
     )
     return notifier, subscriptions, reporter, clock
 
@@ -128,3 +133,26 @@ def test_what_was_not_taken_is_told_again_in_its_order() -> None:
     idle(notifier)
     assert reporter.taken == ["1.0", "1.1", "1.2"]
     assert subscriptions.queue == []
+
+
+def test_whoever_fetches_is_told_nothing_and_dropped_when_it_does_not_come() -> None:
+    notifier, subscriptions, reporter, clock = made()
+    subscriptions.add("DESK", 2)
+    for _ in range(11):
+        notifier.look()
+        assert (len(subscriptions.queue), subscriptions.dropped) == (2, [])
+        clock.advance(LOOK_AT_FETCHERS_S)
+    clock.advance(LOOK_AT_FETCHERS_S)
+    notifier.look()
+    assert (subscriptions.queue, subscriptions.dropped, reporter.asked) == ([], ["DESK"], [])
+
+
+def test_whoever_fetches_too_little_is_dropped() -> None:
+    notifier, subscriptions, _, clock = made()
+    subscriptions.add("DESK", MOST_BEHIND)
+    notifier.look()
+    assert subscriptions.dropped == []
+    subscriptions.add("DESK")
+    clock.advance(LOOK_AT_FETCHERS_S)
+    notifier.look()
+    assert (subscriptions.queue, subscriptions.dropped) == ([], ["DESK"])
