@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from node.database.catalogue import SqlCatalogue
+from node.database.retention import SqlRetentionRecord
 from node.database.tables import review, review_change
 from node.domain.job import Priority
 from node.domain.result import Outcome
+from node.domain.retention import Step, Verdict
 from node.domain.review import Review, Said, Standing, StudyChanged
 from node.domain.study import CloseReason, Closure
 from node.domain.workitem import (
@@ -206,3 +208,12 @@ def test_where_there_are_to_be_none_what_waits_is_taken_back(reviews: SqlReviews
     with pytest.raises(WorkitemError) as caught:
         claim(reviews, one.uid)
     assert not isinstance(caught.value, ClaimLost)
+
+
+def test_it_goes_with_the_rows_of_its_study(engine: Engine, clock: StandingClock, reviews: SqlReviews) -> None:
+    SqlCatalogue(engine, clock).record(stored("1.9.1", clock.now()))
+    [one] = settled(reviews, standing())
+    gone = SqlRetentionRecord(engine, clock).remove_rows(STUDY, lambda _: Verdict(Step.REMOVE_ROWS, clock.now()), 1000)
+    assert gone > 0
+    with pytest.raises(NoSuchWorkitem):
+        reviews.get(one.uid)
