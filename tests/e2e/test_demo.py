@@ -39,11 +39,16 @@ def test_built_in_studies_show_every_kind_of_outcome(tmp_path: Path) -> None:
         log,
         (tmp_path / "kept" / "site" / "node.log").read_text(),
     )
+    wanted = {"study_instance_uid", "model", "outcome", "findings", "objects", "last_image_to_result_s"}
+    assert all(wanted <= set(row) for row in document["studies"])
     rows = {row["outcome"]: row for row in document["studies"] if row["model"] == "hippocampus_mr"}
     assert set(rows) == {"POSITIVE", "NOT EVALUABLE", "NOT WANTED"}, (document, log)
     positive = rows["POSITIVE"]
     assert [one["modality"] for one in positive["objects"]] == ["SEG", "SR"]
     assert all(one["committed"] for one in positive["objects"])
+    assert all(
+        {"sop_class_uid", "sop_instance_uid", "modality", "committed"} <= set(one) for one in positive["objects"]
+    )
     assert all(finding["measurements"][0]["value"] > 0 for finding in positive["findings"])
     assert [one["modality"] for one in rows["NOT EVALUABLE"]["objects"]] == ["SR"]
     assert rows["NOT EVALUABLE"]["reason"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import time
 from collections.abc import Sequence
@@ -134,16 +135,23 @@ def watch(
     limit: LimitOption = 20,
     config: ConfigOption = None,
     seconds: Annotated[float | None, typer.Option("--for", help="Stop after so many seconds.", min=0.0)] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """The job table, live, until Ctrl-C."""
+    """The job table, live, until Ctrl-C; with --json as it was then, once."""
     ends = None if seconds is None else time.monotonic() + seconds
-    with records(context, config) as opened, Live(console=console(), auto_refresh=False) as live:
-        while ends is None or time.monotonic() < ends:
-            live.update(_table(opened.worklist.jobs(limit=limit)), refresh=True)
-            try:
-                time.sleep(WATCH_EVERY_S)
-            except KeyboardInterrupt:
-                return
+    with records(context, config) as opened:
+        jobs = opened.worklist.jobs(limit=limit)
+        with contextlib.nullcontext() if as_json else Live(console=console(), auto_refresh=False) as live:
+            while ends is None or time.monotonic() < ends:
+                if live is not None:
+                    live.update(_table(jobs), refresh=True)
+                try:
+                    time.sleep(WATCH_EVERY_S)
+                except KeyboardInterrupt:
+                    break
+                jobs = opened.worklist.jobs(limit=limit)
+    if as_json:
+        print_json({"jobs": jobs})
 
 
 @cli.command("retry")
@@ -167,7 +175,7 @@ def prioritise(
     priority: Annotated[PriorityName, typer.Option("--priority", help="HIGH, MEDIUM or LOW.")] = PriorityName.HIGH,
     config: ConfigOption = None,
 ) -> None:
-    """Change the priority of waiting jobs."""
+    """Change the priority of jobs, and of what they still have to deliver."""
     with records(context, config) as opened:
         report("prioritised", operations(opened).prioritise_jobs(jobs, Priority[priority.value]))
 
