@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -23,17 +24,34 @@ A_YEAR_S = 365 * 86400
 CUT = 60
 
 
+class _Environment(Environment):
+    """For many small templates: a hundred rows are a hundred renderings.
+
+    ``row.key`` of a document is looked up as a key first: nearly all that pages show is documents. What every template
+    may use is one plain dict: a chain of them is walked anew for each rendering.
+    """
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        return super().make_globals(d) if d else self.globals
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 class Pages:
     """``folders`` are further folders with templates: a page may bring its own."""
 
     def __init__(self, words: Catalogue, assets: Assets, folders: Sequence[Path] = ()) -> None:
         self._words = words
-        self._environment = Environment(
+        self._environment = _Environment(
             loader=ChoiceLoader([FileSystemLoader(folder) for folder in (TEMPLATES, *folders)]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,  # templates are part of the installed node: nobody looks whether they have changed
         )
         self._environment.globals.update(asset=assets.url, t=_translate(words))
         self._environment.filters.update(outside=outside, moment=moment)

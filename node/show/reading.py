@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 LONGEST_UNIT = 12
@@ -28,8 +28,11 @@ def person_name(value: str, language: str) -> str:
 
 def age_years(birth_date: str, acquired_at: str | None) -> int | None:
     """Whole years between Patient's Birth Date (DA) and the acquisition; None where one of them is not known."""
+    digits = birth_date.strip()
+    if len(digits) != 8 or not digits.isdecimal():
+        return None
     try:
-        born = datetime.strptime(birth_date.strip(), "%Y%m%d").date()
+        born = date.fromisoformat(digits)
         at = date.fromisoformat((acquired_at or "")[:10])
     except ValueError:
         return None
