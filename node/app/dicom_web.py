@@ -16,7 +16,7 @@ from node.app.records import Records
 from node.app.viewing import LARGEST_PIXELS
 from node.database.audit import SqlAudit
 from node.database.held_objects import SqlHeldObjects
-from node.domain.audit import Action, Use
+from node.domain.audit import PAGES, USER, Action, Use
 from node.domain.study import ByteRange
 from node.domain.viewing import Spread, Window
 from node.errors import InputError, NoPixelData, NotAcceptable, NotFound
@@ -38,14 +38,13 @@ PIECE = 1 << 18
 EXPLICIT = str(ExplicitVRLittleEndian)
 
 
-def dicom_web(records: Records, actor: str) -> DicomWeb:
-    """``actor`` names the pages in the log of uses; the name of the account follows it."""
-    return DicomWeb(held_by(records), SqlHeldObjects(records.engine), Contents(records), recording(records, actor))
+def dicom_web(records: Records) -> DicomWeb:
+    return DicomWeb(held_by(records), SqlHeldObjects(records.engine), Contents(records), recording(records))
 
 
-def recording(records: Records, actor: str) -> Record:
+def recording(records: Records) -> Record:
     def record(user: str | None, study_instance_uid: str) -> None:
-        named = actor if user is None else f"{actor}:{user}"
+        named = PAGES if user is None else f"{USER}:{user}"
         use = Use(Action.STUDY_ACCESSED, f"study {study_instance_uid}", study_instance_uid)
         SqlAudit(records.engine, records.clock, named).record(use)
 

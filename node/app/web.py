@@ -19,6 +19,7 @@ from node.app.records import Records
 from node.app.status import node_status
 from node.app.viewing import StudyPictures
 from node.app.workitems import web_steps
+from node.domain.audit import SYSTEM, USER
 from node.domain.dicom_web import VIEWER_APPLICATION, VIEWER_FOLDER
 from node.jobs.subscriptions import SqlSubscriptions
 from node.show.application import make_web
@@ -30,8 +31,6 @@ from node.show.site import Site
 from node.show.throughput import Throughput
 from node.show.waiting import Waiting
 
-# Of an actor in the log of uses who used the pages; what follows is the name of the account.
-PAGES = "web"
 # Requests under way end in this time.
 DRAIN_S = 5
 # Event channels: subscribers have nothing to say; whoever answers no ping is gone.
@@ -77,8 +76,8 @@ def site(records: Records) -> Site:
         throughput=Throughput(engine, clock),
         choices=Choices(engine, clock),
         status=lambda: node_status(records),
-        actions=lambda user: operations_of(records, f"{PAGES}:{user}"),
-        logins=logins(records, PAGES),
+        actions=lambda user: operations_of(records, f"{USER}:{user}"),
+        logins=logins(records, SYSTEM),
         instances=records.instances,
         results=records.results,
         open_reading=is_loopback(records.config.web.host),
@@ -86,7 +85,7 @@ def site(records: Records) -> Site:
         assessments=assessing(records),
         demonstrations=demonstrations(records.config),
         steps=web_steps(records) if records.config.ups.enabled else None,
-        dicom_web=dicom_web(records, PAGES),
+        dicom_web=dicom_web(records),
         viewer=records.config.node.data_dir / VIEWER_FOLDER / VIEWER_APPLICATION,
         reports=SqlSubscriptions(engine, clock) if records.config.ups.enabled else None,
     )

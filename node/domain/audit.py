@@ -15,8 +15,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-# Of an actor that is no person; what follows names the process.
-SYSTEM = "system"
+# Kinds of actors; behind a colon stands who it was. A person with an account is USER whichever way he asks: on a page,
+# by the API, or where a command names him; else whoever types a command is known by login name and host.
+SYSTEM = "system"  # a process of the node
+USER = "user"  # the name of an account
+COMMAND_LINE = "cli"  # the login name and host of who typed a command
+PAGES = "web"  # nobody who is named: whoever reads the pages on this machine itself
+WORKITEMS = "ups"  # the AE title, or the account, that asked for a workitem
 # Before the first entry there is nothing: the digest that it follows.
 NOTHING = "0" * 64
 # Part of what is digested: another encoding would be another word.

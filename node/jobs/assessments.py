@@ -31,7 +31,7 @@ from node.domain.assessment import (
     agreements,
     checked,
 )
-from node.domain.audit import SYSTEM, Action, Use
+from node.domain.audit import SYSTEM, USER, Action, Use
 from node.domain.document import RejectionTitle, ResultKind
 from node.domain.job import JobState
 from node.domain.rendition import Wishes
@@ -42,8 +42,6 @@ from node.jobs.uses import job_subject
 from node.ports import Clock
 
 GIVEN_UP = "assessment_given_up"
-# Of an actor in the log of uses; what follows is the name of the account.
-PERSON = "user"
 UNKNOWN_SCANNER = "unknown"
 _SCANNER = ("Manufacturer", "ManufacturerModelName", "StationName")
 _UNDONE = AssessmentState.UNDONE
@@ -102,7 +100,7 @@ class SqlAssessments:
             "attempt": 0,
         }
         row = connection.execute(insert(assessment).values(**values).returning(*assessment.c)).one()
-        self._log(connection, f"{PERSON}:{word.by}", Action.RESULT_ASSESSED, row, word.at)
+        self._log(connection, f"{USER}:{word.by}", Action.RESULT_ASSESSED, row, word.at)
         return _assessment(row)
 
     def undo(self, assessment_id: int, by: str) -> Assessment:
@@ -120,7 +118,7 @@ class SqlAssessments:
             raise InvalidTransition(f"assessment {assessment_id} cannot be undone any more: assess the result again")
         undone = update(assessment).where(there).values(state=_UNDONE, due_at=None, done_at=now)
         row = connection.execute(undone.returning(*assessment.c)).one()
-        self._log(connection, f"{PERSON}:{by}", Action.ASSESSMENT_UNDONE, row, now)
+        self._log(connection, f"{USER}:{by}", Action.ASSESSMENT_UNDONE, row, now)
         return _assessment(row)
 
     def of_study(self, study_instance_uid: str) -> Sequence[Assessment]:

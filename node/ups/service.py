@@ -9,6 +9,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from node.domain.audit import WORKITEMS
 from node.domain.identity import derive_uid
 from node.domain.workitem import (
     FILTERED,
@@ -214,7 +215,7 @@ class Steps:
 
 def _actor(asker: str) -> str:
     """As the log of uses names who asked."""
-    return f"ups:{asker}"
+    return f"{WORKITEMS}:{asker}"
 
 
 def _canceled(

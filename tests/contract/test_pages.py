@@ -167,7 +167,7 @@ def test_to_act_takes_a_name_and_the_token_of_the_session(pages: Pages, client: 
     assert pages.records.queue.paused()
     assert client.post("/api/v1/queue/resume", headers={"x-csrf-token": token}).json() == {"paused": False}
     uses = [(one.actor, one.action) for one in pages.records.audit.newest(2)]
-    assert uses == [(f"web:{USER}", "QUEUE_RESUMED"), (f"web:{USER}", "QUEUE_PAUSED")]
+    assert uses == [(f"user:{USER}", "QUEUE_RESUMED"), (f"user:{USER}", "QUEUE_PAUSED")]
 
 
 def test_every_action_of_the_queue_page(pages: Pages, client: WebClient) -> None:

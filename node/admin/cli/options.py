@@ -14,6 +14,7 @@ import typer
 
 from node import config as configuration
 from node.config import Config
+from node.domain.audit import COMMAND_LINE
 from node.log import configure
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 ConfigOption = Annotated[
     Path | None, typer.Option("-c", "--config", help="The configuration file.", show_default=False, metavar="PATH")
 ]
-# Of an actor in the log of uses who typed a command; what follows names the person.
-COMMAND_LINE = "cli"
-
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most so many rows.")]
 

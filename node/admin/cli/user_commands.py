@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.admin.cli.options import COMMAND_LINE, ConfigOption, JsonOption, operator, records
+from node.admin.cli.options import ConfigOption, JsonOption, operator, records
 from node.admin.cli.output import console, line, print_json, table
+from node.domain.audit import COMMAND_LINE
 
 if TYPE_CHECKING:
     from node.admin.accounts import Logins

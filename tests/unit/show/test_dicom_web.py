@@ -327,7 +327,7 @@ def test_only_named_users_where_others_reach_it(node: Seeded) -> None:
     client.post("/login", data={"name": "reader", "password": PASSWORD, "next": "/"})
     for path in ("/studies", f"/studies/{STUDY}/metadata", f"/studies/{STUDY}", "/studies/1.9"):
         client.get(ROOT + path)
-    assert accesses(node)[: len(accesses(node)) - before] == [("web:reader", STUDY)]
+    assert accesses(node)[: len(accesses(node)) - before] == [("user:reader", STUDY)]
     node.clock.advance(A_SITTING.total_seconds())
     client.get(f"{ROOT}/studies/{STUDY}/thumbnail")
     assert len(accesses(node)) == before + 2
