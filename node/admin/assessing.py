@@ -107,12 +107,12 @@ class AssessmentWriter:
             last = last or isinstance(error, AlreadyWithdrawn)
             delay_s = None if last else self._retry.delay_s(due.attempt, 1.0)
             mine = self._book.fail(due, error, delay_s)
-            log.error("assessment not written", job=due.job.id, code=error.code, retry_after_s=delay_s, mine=mine)
+            log.error("assessment.not_written", job=due.job.id, code=error.code, retry_after_s=delay_s, mine=mine)
             return
         if self._book.complete(due, objects):
-            log.info("assessment written", job=due.job.id, decision=due.assessment.word.decision.value)
+            log.info("assessment.written", job=due.job.id, decision=due.assessment.word.decision.value)
         else:
-            log.warning("assessment is no longer ours: dropped", job=due.job.id)
+            log.warning("assessment.lost", job=due.job.id)
 
     def _rejected(self, due: DueAssessment) -> Sequence[ResultObject]:
         """The note that rejects it is the withdrawal's, which a worker writes."""
@@ -121,7 +121,7 @@ class AssessmentWriter:
             self._withdraw(due.objects[-1].sop_instance_uid, word.by, word.reason, word.title or RejectionTitle.QUALITY)
         except AlreadyWithdrawn:
             # By a try that died behind it, or by an operator.
-            log.info("withdrawn before", job=due.job.id)
+            log.info("assessment.withdrawn_before", job=due.job.id)
         return ()
 
     def _written(self, due: DueAssessment) -> Sequence[ResultObject]:

@@ -66,10 +66,10 @@ def guarded(timer: Timer) -> Callable[[], bool]:
         except Exception:
             # One of the four edges. The log keeps type and place of a foreign exception, never its words: those may
             # quote what was received.
-            log.exception("timer failed", timer=timer.name)
+            log.exception("timer.failed", timer=timer.name)
             return False
         if result:
-            log.info("timer", timer=timer.name, result=result)
+            log.info("timer.run", timer=timer.name, result=result)
         return True
 
     return tick

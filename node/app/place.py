@@ -60,4 +60,4 @@ class Heartbeat:
             try:
                 self._once()
             except AinodeError as error:  # a missed beat is seen as stale; the role itself goes on
-                log.warning("heartbeat not written", error=error.code)
+                log.warning("role.heartbeat_not_written", error=error.code)

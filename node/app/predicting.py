@@ -184,7 +184,7 @@ def _instances(path: Path) -> Iterator[StoredInstance]:
             read, digest = _read(file, transfer_syntax_uid, wanted)
             uids = [read.uids[keyword] for keyword in header.UID_KEYWORDS]
         except (InvalidDicomError, ReceiveError, AttributeError, LookupError, OSError, ValueError) as error:
-            log.warning("file passed over", path=str(file), reason=type(error).__name__)
+            log.warning("predict.file_passed_over", path=str(file), reason=type(error).__name__)
             continue
         sop_class, sop_instance, study, series = uids
         yield StoredInstance(

@@ -81,7 +81,7 @@ def listen(host: str, port: int, stop: threading.Event, wait_s: float = PORT_WAI
             if error.errno != errno.EADDRINUSE or stop.is_set() or time.monotonic() >= give_up_at:
                 raise
             if not told:
-                log.warning("the port is in use: waiting for it", port=port, wait_s=wait_s)
+                log.warning("run.port_in_use", port=port, wait_s=wait_s)
                 told = True
             stop.wait(PORT_POLL_S)
         else:

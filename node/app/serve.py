@@ -101,7 +101,7 @@ def end_with_supervisor(life_fd: int, stop: threading.Event, drain_s: float = OR
     os.read(life_fd, 1)
     stop.set()
     time.sleep(drain_s)
-    log.error("process did not drain after its supervisor was gone", waited_s=drain_s)
+    log.error("process.not_drained_alone", waited_s=drain_s)
     os._exit(1)
 
 

@@ -96,7 +96,7 @@ class Supervisor:
             return
         healthy = child.serving_since is not None and now - child.serving_since >= self.healthy_s
         pause_s = self._pause(child, healthy)
-        log.error("process died", instance=child.spec.instance, exit_code=code, restart_in_s=pause_s)
+        log.error("process.died", instance=child.spec.instance, exit_code=code, restart_in_s=pause_s)
         self._forget(child)
         self.on_exit(child.spec.instance)
 
@@ -126,7 +126,7 @@ class Supervisor:
         except OSError as error:
             # No memory or no process to be had now: the others go on, and this one is tried again.
             pause_s = self._pause(child, healthy=False)
-            log.error("process not started", instance=spec.instance, reason=error.strerror, restart_in_s=pause_s)
+            log.error("process.not_started", instance=spec.instance, reason=error.strerror, restart_in_s=pause_s)
             return
         child.ready_fd, child.ready, child.serving_since = ready_read, False, None
 
@@ -151,7 +151,7 @@ class Supervisor:
                 child.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 clean = False
-                log.error("process did not drain", instance=child.spec.instance, waited_s=self.drain_s)
+                log.error("process.not_drained", instance=child.spec.instance, waited_s=self.drain_s)
                 child.process.kill()
                 child.process.wait()
         for child in self._children:

@@ -61,6 +61,6 @@ def note_head(records: Records) -> None:
     """One line that says where the log of uses ends: ``ainode audit verify --head`` compares it."""
     head = records.audit.head()
     if head is None:
-        log.error("audit head is gone")
+        log.error("audit.head_gone")
     else:
-        log.info("audit head", number=head.number, digest=head.digest)
+        log.info("audit.head", number=head.number, digest=head.digest)

@@ -108,10 +108,10 @@ class Listener:
         try:
             return self._take(event), None
         except ReceiveError as error:
-            log.warning("commitment_report_not_understood", error_code=error.code)
+            log.warning("commitment.report_not_understood", error_code=error.code)
             return PROCESSING_FAILURE, None
         except Exception:
-            log.exception("commitment_report_not_applied", transaction_uid=self._transaction_uid)
+            log.exception("commitment.report_not_applied", transaction_uid=self._transaction_uid)
             return PROCESSING_FAILURE, None
 
     def _take(self, event: Any) -> int:

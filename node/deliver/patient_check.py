@@ -73,7 +73,7 @@ class PatientCheck:
             return ()
         found = tuple(keyword for keyword, name in COMPARED.items() if _differs(ours, theirs[0], name))
         if found:
-            log.warning("patient_mismatch", study_instance_uid=study_instance_uid, differs=list(found))
+            log.warning("deliver.patient_mismatch", study_instance_uid=study_instance_uid, differs=list(found))
         return found
 
 

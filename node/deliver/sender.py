@@ -106,7 +106,7 @@ class Sender:
             try:
                 busy = self.run_once(stop)
             except Exception:  # noqa: BLE001  the sender loop's edge: the table or the store failed, the next round may not
-                self._log.exception("sender_round_failed")
+                self._log.exception("deliver.round_failed")
                 busy = False
             if not busy:
                 stop.wait(self._settings.idle_s)
@@ -135,15 +135,15 @@ class Sender:
             self._destination.echo()
         except NOBODY as error:
             self._circuit.failed(error)
-            self._log.warning("destination_away", error_code=error.code)
+            self._log.warning("destination.away", error_code=error.code)
             return False
         except DeliveryError as error:
             # Somebody answers, if not what was asked: one real attempt decides, at its own time.
             self._circuit.answers()
-            self._log.warning("destination_answers", error_code=error.code)
+            self._log.warning("destination.answers", error_code=error.code)
             return True
         self._circuit.answers()
-        self._log.info("destination_back", due=self._outbox.due_again(self._destination.name))
+        self._log.info("destination.back", due=self._outbox.due_again(self._destination.name))
         self._look_what_it_takes()
         return True
 
@@ -151,7 +151,7 @@ class Sender:
         try:
             self._fit()
         except AinodeError as error:
-            self._log.warning("destination_not_fitted", error_code=error.code)
+            self._log.warning("destination.not_fitted", error_code=error.code)
 
     def _send_due(self) -> bool:
         settings = self._settings
@@ -177,7 +177,7 @@ class Sender:
                 self._circuit.failed(error)
             sent = [DeliveryOutcome(outgoing.sop_instance_uid, None, error) for outgoing in found.values()]
         except Exception as error:  # noqa: BLE001  the sender loop's edge: one destination's fault is kept with its deliveries
-            self._log.exception("sending_failed")
+            self._log.exception("deliver.failed")
             kept = DeliveryError(f"unexpected {type(error).__name__}")
             sent = [DeliveryOutcome(outgoing.sop_instance_uid, None, kept) for outgoing in found.values()]
         outcomes = refused | missing | dict(zip(found, sent, strict=True))
@@ -188,7 +188,7 @@ class Sender:
         try:
             why = self._check(claimed)
         except Exception as error:  # noqa: BLE001  the sender loop's edge: what was not checked is not sent
-            self._log.exception("check_failed")
+            self._log.exception("deliver.check_failed")
             why = {one.id: DeliveryError(f"unexpected {type(error).__name__}") for one in claimed}
         return {one.id: DeliveryOutcome(one.sop_instance_uid, None, why[one.id]) for one in claimed if one.id in why}
 
@@ -240,7 +240,7 @@ class Sender:
             self._withdraw(transaction_uid, error.code)
         else:
             self._refusals, self._ask_from = 0, None
-            self._log.info("commitment_requested", transaction_uid=transaction_uid, instances=len(refs))
+            self._log.info("commitment.requested", transaction_uid=transaction_uid, instances=len(refs))
             if report is not None:
                 # Applied already where the destination could; twice changes nothing.
                 self._outbox.apply_report(report)
@@ -251,7 +251,7 @@ class Sender:
         self._refusals += 1
         delay_s = self._settings.policy.delay_s(self._refusals, self._chance())
         self._ask_from = self._clock.now() + timedelta(seconds=delay_s)
-        self._log.warning("commitment_not_requested", error_code=error_code, retry_after_s=delay_s)
+        self._log.warning("commitment.not_requested", error_code=error_code, retry_after_s=delay_s)
 
     @contextlib.contextmanager
     def _lease_kept(self, claimed: Sequence[Delivery]) -> Iterator[None]:
@@ -263,7 +263,7 @@ class Sender:
                 try:
                     held = self._outbox.renew(claimed, self._settings.lease_s)
                 except Exception:  # noqa: BLE001  a timer's edge: the next renewal may succeed
-                    self._log.exception("lease_not_renewed")
+                    self._log.exception("deliver.lease_not_renewed")
                 else:
                     if not held:
                         return

@@ -192,7 +192,7 @@ class EmbeddedPacs:
         if taken:
             self.holdings.mark_committed(uid for _, uid in committed)
         else:
-            log.warning("commitment_report_not_taken", transaction_uid=request.transaction_uid)
+            log.warning("commitment.report_not_taken", transaction_uid=request.transaction_uid)
 
     def _after_answer(self, event: evt.Event) -> None:
         """The answer to the N-ACTION has left: now the report may follow it, from another thread."""

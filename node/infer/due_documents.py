@@ -75,7 +75,7 @@ class DueDocumentWriter:
         except AinodeError as error:
             self._failed(document, error)
         except Exception as error:
-            log.exception("document failed unexpectedly", job=document.job.id)
+            log.exception("document.failed", job=document.job.id)
             self._failed(document, ResultError(f"{type(error).__name__} in the writer of documents"))
         return True
 
@@ -139,9 +139,9 @@ class DueDocumentWriter:
             self._results.put(each.part10, key)
         rows = [result_object(each, key) for key, each in written.items()]
         if kept and self._documents.complete(document, rows, failure):
-            log.info("document written", job=document.job.id, withdrawn=document.withdrawal is not None)
+            log.info("document.written", job=document.job.id, withdrawn=document.withdrawal is not None)
         else:
-            log.warning("document is no longer ours: dropped", job=document.job.id)
+            log.warning("document.lost", job=document.job.id)
 
     def _failed(self, document: DueDocument, error: AinodeError) -> None:
         """A full disk, or a database that is away, says nothing of the document: that is tried until they are back."""
@@ -149,7 +149,7 @@ class DueDocumentWriter:
         delay_s = None if last else self._retry.delay_s(document.attempt, 1.0)
         mine = self._documents.fail(document, error, delay_s)
         log.error(
-            "document not written", job=document.job.id, attempt=document.attempt, code=error.code,
+            "document.not_written", job=document.job.id, attempt=document.attempt, code=error.code,
             retry_after_s=delay_s, mine=mine,
         )  # fmt: skip
 

@@ -59,11 +59,11 @@ class SpawnedExecutor:
 
     def _warm_child(self) -> ChildProcess:
         if self._child is not None and not self._child.alive():
-            log.warning("the idle inference process was gone", pid=self._child.pid)
+            log.warning("inference.gone", pid=self._child.pid)
             self._kill()
         if self._child is None:
             self._child = ChildProcess(self._threads)
-            log.info("inference process started", pid=self._child.pid)
+            log.info("inference.started", pid=self._child.pid)
         return self._child
 
 

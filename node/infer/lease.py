@@ -92,5 +92,5 @@ class KeptLease:
         try:
             return self._queue.heartbeat(self._job, self._lease_s)
         except Exception as error:  # noqa: BLE001  the worker loop's edge in its second thread: a database away is no end
-            log.warning("heartbeat failed", job=self._job.id, error=type(error).__name__)
+            log.warning("job.heartbeat_failed", job=self._job.id, error=type(error).__name__)
             return None

@@ -137,4 +137,4 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def _log_lines(stream: IO[bytes], pid: int) -> None:
     with stream:
         for line in stream:
-            log.info("inference process", pid=pid, line=line.decode("utf-8", "replace").rstrip())
+            log.info("inference.process", pid=pid, line=line.decode("utf-8", "replace").rstrip())

@@ -99,7 +99,7 @@ class Worker:
                 try:
                     idle_s = 0.0 if self.run_once() else IDLE_S
                 except Exception as error:  # noqa: BLE001  the worker loop's edge: the job table is away, not the worker
-                    log.error("the job table did not answer", error=type(error).__name__)
+                    log.error("job.table_not_answering", error=type(error).__name__)
                     idle_s = TROUBLE_S
                 stop.wait(idle_s)
         finally:
@@ -114,7 +114,7 @@ class Worker:
         job = self._queue.claim(self._owner, self._lease_s)
         if job is None:
             return wrote
-        log.info("job claimed", job=job.id, model=job.model, attempt=job.attempt)
+        log.info("job.claimed", job=job.id, model=job.model, attempt=job.attempt)
         with KeptLease(self._queue, job, self._lease_s, self._draining, self._grace_s) as lease:
             try:
                 self._work(job, lease)
@@ -123,7 +123,7 @@ class Worker:
             except AinodeError as error:
                 self._failed(job, error)
             except Exception as error:
-                log.exception("job failed unexpectedly", job=job.id)
+                log.exception("job.failed", job=job.id)
                 self._failed(job, InferenceError(f"{type(error).__name__} in the worker", error=type(error).__name__))
         return True
 
@@ -185,19 +185,19 @@ class Worker:
         if lease.ending in (Ending.LOST, Ending.CANCELED):
             raise JobCanceled(lease.ending)
         if self._queue.complete(run.job, completion(run, told, objects, durations)):
-            log.info("job completed", job=run.job.id, outcome=run.result.outcome.value, objects=len(objects))
+            log.info("job.completed", job=run.job.id, outcome=run.result.outcome.value, objects=len(objects))
         else:
             _dropped(run.job)
 
     def _stopped(self, job: Job, ending: Ending | None, error: JobCanceled) -> None:
         if ending is Ending.LOST:
-            log.warning("lease lost: run dropped", job=job.id)
+            log.warning("job.lease_lost", job=job.id)
         elif ending is Ending.CANCELED:
             self._queue.cancel_claimed(job)
-            log.info("job canceled", job=job.id)
+            log.info("job.canceled", job=job.id)
         elif ending is Ending.DRAINING:
             self._queue.hand_back(job)
-            log.info("job handed back", job=job.id)
+            log.info("job.handed_back", job=job.id)
         else:
             self._failed(job, error)
 
@@ -207,10 +207,10 @@ class Worker:
         delay_s = verdict.delay_s if isinstance(verdict, Retry) else None
         mine = self._queue.fail(job, error, delay_s)
         log.warning(
-            "attempt failed", job=job.id, attempt=job.attempt, code=error.code, error=error.message,
+            "job.attempt_failed", job=job.id, attempt=job.attempt, code=error.code, error=error.message,
             retry_after_s=delay_s, mine=mine,
         )  # fmt: skip
 
 
 def _dropped(job: Job) -> None:
-    log.warning("job is no longer ours: result dropped", job=job.id)
+    log.warning("job.lost", job=job.id)

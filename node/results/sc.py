@@ -59,7 +59,7 @@ class SecondaryCaptureEncoder:
             picture = self._pictures(location, plate.image)
         except InputError as error:
             # The result stands, although this image of it cannot be shown.
-            log.warning("a picture without its image", job=run.run.job.id, code=error.code)
+            log.warning("results.picture_without_image", job=run.run.job.id, code=error.code)
             words = words_of(run, "The image cannot be displayed")
             return _capture(run, number, card(words), (plate.image,), header)
         drawn = draw(grey_levels(picture, header), pixel_aspect(header, plate.image.frame), plate, words_of(run))

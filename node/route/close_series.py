@@ -162,7 +162,7 @@ class CloseSeries:
         done = self._catalogue.close_series(series.series_id, open_series.revision, closure, admissions, jobs)
         if done:
             log.info(
-                "series_closed",
+                "series.closed",
                 series_instance_uid=series.series_instance_uid,
                 revision=series.revision,
                 reason=closure.reason.value,
@@ -177,7 +177,7 @@ class CloseSeries:
             return
         self._reported.add(state)
         kind = error.code if isinstance(error, AinodeError) else type(error).__name__
-        log.error("series_not_closed", series_instance_uid=series.series_instance_uid, error=kind, exc_info=error)
+        log.error("series.not_closed", series_instance_uid=series.series_instance_uid, error=kind, exc_info=error)
         self._catalogue.raise_alert("series_not_closed", series.series_instance_uid, {"error": kind})
 
 

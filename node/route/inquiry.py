@@ -171,7 +171,7 @@ class _AskedSource:
             return self._failed(SourceAnswer(name, asked_at, error=error.code))
         except Exception as error:
             # The edge of this thread: whatever a peer can make a library raise, the next question is asked.
-            log.exception("source_not_understood", source=name)
+            log.exception("source.not_understood", source=name)
             return self._failed(SourceAnswer(name, asked_at, error=type(error).__name__))
         with self._lock:
             self._failures, self._alone_until, self._last_failures = 0, None, ()
@@ -183,7 +183,7 @@ class _AskedSource:
             pause = pause_s(self._failures)
             self._alone_until = self._clock.now() + timedelta(seconds=pause)
             self._last_failures = (answer,)
-        log.warning("source_not_answering", source=answer.source, error=answer.error, asked_again_after_s=pause)
+        log.warning("source.not_answering", source=answer.source, error=answer.error, asked_again_after_s=pause)
         return answer
 
     def _keep(self, question: Question, answer: SourceAnswer) -> None:

@@ -91,11 +91,11 @@ class Follower:
                 self.turn()
                 pause = POLL_S
             except AinodeError as error:
-                log.warning("worklist not followed", error=error.code)
+                log.warning("worklist.not_followed", error=error.code)
                 pause = TROUBLE_S
             except Exception:
                 # An edge: whatever goes wrong, the next turn tries again.
-                log.exception("worklist not followed")
+                log.exception("worklist.not_followed")
                 pause = TROUBLE_S
 
     def turn(self) -> int:

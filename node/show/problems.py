@@ -67,7 +67,7 @@ def add_problems(application: FastAPI, pages: Pages) -> None:
         assert isinstance(error, AinodeError)
         status = status_of(error)
         if status >= 500:
-            log.error("page failed", error=error.code)
+            log.error("page.failed", error=error.code)
         return answer(request, status, error.code, error.message)
 
     def of_http(request: Request, error: Exception) -> Response:

@@ -258,7 +258,7 @@ def _jobs(records: Records, site: KilledSite, found: Reckoning) -> None:
             found.incomplete_results.append(f"{name}: {row.outcome}, {[each.modality for each in written]}")
         elif row.revision == revision and _images_referred_to(records, written) != images:
             found.half_a_series.append(f"{name}: {row.outcome}, not of all {images} images")
-    said = Counter(record["job"] for record in site.every_record() if record.get("event") == "job completed")
+    said = Counter(record["job"] for record in site.every_record() if record.get("event") == "job.completed")
     found.ended_twice = [f"job {number}: {times} times" for number, times in said.items() if times > 1]
 
 

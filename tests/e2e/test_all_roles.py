@@ -96,7 +96,7 @@ def test_a_killed_receiver_comes_back_and_the_port_never_closes(site: Site) -> N
     wait_for(lambda: not command_line(min(before)), "it is dead, and takes no connection with it")
     assert echoes(site), "the other receiver answers"
     wait_for(lambda: len({pid for pid, role in roles_of(site).items() if role == "receive"} - before) == 1, "restarted")
-    wait_for(lambda: any(record.get("event") == "process died" for record in site.records()), "the log says so")
+    wait_for(lambda: any(record.get("event") == "process.died" for record in site.records()), "the log says so")
 
 
 def test_sigterm_ends_everything_with_0(site: Site) -> None:

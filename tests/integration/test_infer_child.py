@@ -193,5 +193,5 @@ def test_what_libraries_say_of_a_header_is_not_logged(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         run(made, "threshold", images)
         made.close()
-    assert any(entry["event"] == "inference process started" for entry in logs)
+    assert any(entry["event"] == "inference.started" for entry in logs)
     assert "Mueller" not in str(logs)

@@ -19,7 +19,7 @@ def test_a_port_that_becomes_free_is_taken() -> None:
     with capture_logs() as records, listen("127.0.0.1", port, threading.Event(), wait_s=30) as listening:
         assert listening.getsockname()[1] == port
         assert listening.get_inheritable()
-    assert [record["event"] for record in records] == ["the port is in use: waiting for it"]
+    assert [record["event"] for record in records] == ["run.port_in_use"]
     freeing.join()
 
 

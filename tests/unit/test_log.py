@@ -24,11 +24,11 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
 
 def test_one_json_line_with_level_and_utc_time(capsys: pytest.CaptureFixture[str]) -> None:
     log.configure("INFO")
-    structlog.get_logger().info("series_closed", series_instance_uid="1.2.3", jobs=["a"])
+    structlog.get_logger().info("series.closed", series_instance_uid="1.2.3", jobs=["a"])
     (line,) = lines(capsys)
     at = datetime.fromisoformat(str(line.pop("at")))
     assert at.utcoffset() == timedelta(0)
-    assert line == {"event": "series_closed", "level": "info", "series_instance_uid": "1.2.3", "jobs": ["a"]}
+    assert line == {"event": "series.closed", "level": "info", "series_instance_uid": "1.2.3", "jobs": ["a"]}
 
 
 def test_the_level_holds(capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,7 +117,7 @@ def test_not_ready_while_one_process_does_not_serve(tmp_path: Path) -> None:
 
 def pauses(records: Sequence[MutableMapping[str, object]]) -> list[object]:
     """The pause before each restart, as the supervisor said it."""
-    return [record["restart_in_s"] for record in records if record["event"] == "process died"]
+    return [record["restart_in_s"] for record in records if record["event"] == "process.died"]
 
 
 def test_what_served_for_a_while_is_restarted_at_once_every_time(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_one_that_cannot_be_started_is_tried_again_and_the_others_serve(tmp_path
         thread.start()
         try:
             wait_for(lambda: list(tmp_path.glob("a.*")), "the other one runs")
-            wait_for(lambda: sum(one["event"] == "process not started" for one in records) == 2, "it is tried again")
+            wait_for(lambda: sum(one["event"] == "process.not_started" for one in records) == 2, "it is tried again")
         finally:
             stop.set()
             thread.join(90)
