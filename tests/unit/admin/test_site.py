@@ -17,7 +17,7 @@ from node.config import Config, load, parse
 from node.errors import ConfigurationError, OperationError
 
 # Never in a file.
-SECRETS = {"database.password", "destinations[].password", "destinations[].bearer_token"}
+SECRETS = {"database.password", "destinations[].password", "destinations[].bearer_token", "destinations[].secret"}
 # Shown as comments, because they are lists of tables that are empty by default.
 IN_COMMENTS = {"receive.allow[].ae_title", "receive.allow[].host"} | {
     f"routes[].when[].{key}" for key in ("attribute", "op", "value")
