@@ -10,6 +10,7 @@ from node.app import finding_priors
 from node.app.destinations import LABEL_MAP_SEGMENTATION, delivery_policy, opened
 from node.app.patient_checking import patient_check
 from node.app.place import Heartbeat, Place
+from node.app.reading_back import readers
 from node.app.records import Records
 from node.config import Destination as Settings
 from node.config import DimseDestination, Served
@@ -33,7 +34,7 @@ def serve(records: Records, place: Place) -> None:
     with Heartbeat(records.roles, place, lambda: told(circuits)):
         place.ready()
         finding_priors.started(records, place.stop)
-        sender.serve(senders, place.stop)
+        sender.serve([*senders, *readers(records)], place.stop)
         place.stop.wait()
 
 

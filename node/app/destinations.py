@@ -67,11 +67,11 @@ def opened(
         case FolderDestination():
             return folder.FolderDestination(settings.name, settings.path)
         case StowDestination():
-            return stow.StowDestination(settings.name, WebPeer(_access(settings)), read_back=settings.read_back)
+            return stow.StowDestination(settings.name, WebPeer(web_access(settings)))
         case Hl7Destination():
             return _hl7(config, settings, reports)
         case FhirDestination():
-            return fhir_server.FhirDestination(settings.name, WebPeer(_access(settings)), reports)
+            return fhir_server.FhirDestination(settings.name, WebPeer(web_access(settings)), reports)
         case EmailDestination() | WebhookDestination():
             return _told(config, settings, reports)
 
@@ -118,7 +118,7 @@ def _webhook(config: Config, settings: WebhookDestination, reports: ReportSource
         _require_usable(settings.name, secret)
     return web_listener.WebhookDestination(
         settings.name,
-        WebPeer(_access(settings)),
+        WebPeer(web_access(settings)),
         config.node.ae_title,
         settings.pages_url.rstrip("/"),
         secret,
@@ -158,7 +158,7 @@ def _dimse(
     )
 
 
-def _access(settings: StowDestination | FhirDestination | WebhookDestination) -> WebAccess:
+def web_access(settings: StowDestination | FhirDestination | WebhookDestination) -> WebAccess:
     return WebAccess(
         url=settings.url,
         timeout_s=settings.timeout_s,

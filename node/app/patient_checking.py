@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from node.app.reading_back import query_peer
 from node.app.records import Records
 from node.config import DimseDestination, Served
 from node.database.holds import SqlHolds
 from node.deliver.archive import DimseArchive
-from node.deliver.association import Peer
 from node.deliver.patient_check import PatientCheck
 from node.domain.delivery import Delivery
 from node.domain.study import Value
@@ -31,8 +31,7 @@ def patient_check(records: Records, settings: Served) -> Check:
         }
         records.catalogue.raise_alert(ALERT, study_instance_uid, detail)
 
-    ours = records.config.node.ae_title
-    peer = Peer(settings.ae_title, settings.host, settings.port, ours, settings.timeout_s)
+    peer = query_peer(records.config, settings)
     return PatientCheck(DimseArchive(settings.name, peer, None), holds(records).received, alert)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from node.app.clock import SystemClock
 from node.app.stores import holding, open_files, open_journal
 from node.app.wishes import FittedWishes
-from node.config import Config, commits
+from node.config import Config, commits, reads_back
 from node.database.arrivals import SqlArrivalRecord
 from node.database.audit import SqlAudit
 from node.database.catalogue import SqlCatalogue
@@ -91,6 +91,7 @@ def open_records(config: Config, instance: str = "command", actor: str | None = 
     delivery_attempts = {destination.name: destination.max_attempts for destination in config.destinations}
     destinations = SqlDestinations(engine, clock)
     wishes = FittedWishes(config, destinations, clock)
+    looked_at = [one.name for one in config.destinations if reads_back(one)]
     return Records(
         config=config,
         clock=clock,
@@ -107,11 +108,11 @@ def open_records(config: Config, instance: str = "command", actor: str | None = 
             actor=by,
             ae_title=config.node.ae_title,
         ),
-        outbox=SqlOutbox(engine, clock, actor=by),
+        outbox=SqlOutbox(engine, clock, actor=by, reading_back=looked_at),
         roles=SqlRoleBoard(engine, clock),
         destinations=destinations,
         wishes=wishes,
-        worklist=Worklist(engine, clock, [one.name for one in config.destinations if commits(one)]),
+        worklist=Worklist(engine, clock, [one.name for one in config.destinations if commits(one)], looked_at),
         instances=instances,
         journal=journal,
         files=files,

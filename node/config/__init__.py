@@ -30,6 +30,7 @@ from node.config.destinations import (
     WebhookDestination,
     WebPeer,
     commits,
+    reads_back,
 )
 from node.config.environment import ENVIRONMENT_PREFIX, NOT_KEYS, overlay
 from node.config.review import ReviewSection, WorkitemCode
@@ -90,6 +91,7 @@ __all__ = [
     "find",
     "load",
     "parse",
+    "reads_back",
     "schema",
     "show",
 ]

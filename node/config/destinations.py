@@ -50,6 +50,11 @@ class DimseDestination(ForObjects):
     commitment_timeout_s: Seconds = 60.0
     commitment_wait_s: Seconds = 1.0
     requery: bool = False  # ask it by C-FIND, before anything is sent, whether the study is still this patient's
+    read_back: bool = False  # look by C-FIND whether what was stored is there
+    read_back_patience_s: Seconds = 300.0
+    query_ae_title: AeTitle | None = None  # who answers C-FIND, where that is somebody else
+    query_host: Host | None = None
+    query_port: PeerPort | None = None
 
 
 class FolderDestination(ForObjects):
@@ -110,6 +115,7 @@ class StowDestination(ForObjects, WebPeer):
 
     type: Literal["stow"] = "stow"
     read_back: bool = False  # look by QIDO-RS whether what was stored is there
+    read_back_patience_s: Seconds = 300.0
 
 
 class Hl7Destination(Served):
@@ -189,6 +195,11 @@ Destination = Annotated[
 def commits(destination: Served) -> bool:
     """Whether storage commitment is asked for: then COMMITTED is the end, else STORED."""
     return isinstance(destination, DimseDestination) and destination.commitment
+
+
+def reads_back(destination: Served) -> bool:
+    """Whether what was stored is looked for there afterwards."""
+    return isinstance(destination, DimseDestination | StowDestination) and destination.read_back
 
 
 def _is_loopback(host: str) -> bool:

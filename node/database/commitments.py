@@ -68,7 +68,8 @@ def apply(connection: Connection, report: CommitmentReport, resend: RetryPolicy,
         if row.sop_instance_uid in report.failed:
             _refuse(connection, row, report, resend, now)
         elif row.sop_instance_uid in committed:
-            changes = {"state": DeliveryState.COMMITTED, "error_code": None, "error": None, "updated_at": now}
+            changes = {"state": DeliveryState.COMMITTED, "committed_at": now, "updated_at": now}
+            changes |= {"error_code": None, "error": None}
             connection.execute(update(delivery).where(delivery.c.id == row.id).values(**changes))
     _release(connection, [report.transaction_uid])
     answer = CommitmentState.FAILED if report.failed else CommitmentState.COMMITTED

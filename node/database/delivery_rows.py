@@ -104,10 +104,12 @@ def failed(error: AinodeError, retry_after_s: float | None, now: datetime) -> di
     """What a failed attempt, or a commitment that was refused, makes of a delivery."""
     again = {} if retry_after_s is None else {"run_after": now + timedelta(seconds=retry_after_s)}
     state = DeliveryState.FAILED if retry_after_s is None else DeliveryState.SCHEDULED
-    return {**RELEASED, **again, "state": state, "error_code": error.code, "error": error.message}
+    return {**RELEASED, **NOT_THERE, **again, "state": state, "error_code": error.code, "error": error.message}
 
 
 RELEASED: Mapping[str, Any] = {"owner": None, "lease_until": None, "transaction_uid": None}
+# Whatever the destination said of it before.
+NOT_THERE: Mapping[str, Any] = {"stored_at": None, "committed_at": None, "read_back_at": None, "read_back_due": None}
 
 
 def is_due(destination: str, now: datetime) -> ColumnElement[bool]:

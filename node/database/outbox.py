@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, selec
 from node.database import audit, commitments
 from node.database.delivery_rows import (
     DELIVERIES,
+    NOT_THERE,
     RELEASED,
     SEND_ORDER,
     change_held,
@@ -39,14 +40,23 @@ RESEND = RetryPolicy()
 class SqlOutbox:
     """``resend`` says how soon an object is sent again that was stored but not committed, or whose sender was lost.
 
-    ``actor`` is who asks for a delivery to be made again, for the log of uses.
+    ``actor`` is who asks for a delivery to be made again, for the log of uses. ``reading_back`` names the destinations
+    at which what was stored is looked for afterwards.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, resend: RetryPolicy = RESEND, actor: str = SYSTEM) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        resend: RetryPolicy = RESEND,
+        actor: str = SYSTEM,
+        reading_back: Collection[str] = (),
+    ) -> None:
         self._work = UnitOfWork(engine)
         self._clock = clock
         self._resend = resend
         self._actor = actor
+        self._reading_back = frozenset(reading_back)
 
     def acting(self, actor: str) -> SqlOutbox:
         """This outbox, used by somebody else."""
@@ -70,8 +80,10 @@ class SqlOutbox:
         )
 
     def stored(self, delivery: Delivery) -> bool:
-        changes = {**RELEASED, "state": DeliveryState.STORED, "error_code": None, "error": None}
         now = self._clock.now()
+        looked_for = now if delivery.destination in self._reading_back else None
+        changes = {**RELEASED, **NOT_THERE, "state": DeliveryState.STORED, "error_code": None, "error": None}
+        changes |= {"stored_at": now, "read_back_due": looked_for, "read_back_tries": 0}
         return self._work.write(lambda connection: change_held(connection, delivery, now, changes))
 
     def fail(self, delivery: Delivery, error: AinodeError, retry_after_s: float | None) -> bool:
@@ -221,6 +233,8 @@ def _retry(connection: Connection, delivery_id: int, now: datetime) -> None:
         raise InvalidTransition(f"delivery {delivery_id} is {found}; only a failed or stored one is sent again")
     changes = {
         **RELEASED,
+        **NOT_THERE,
+        "read_back_missing": 0,
         "state": DeliveryState.SCHEDULED,
         "max_attempts": delivery.c.attempt + delivery.c.budget,
         "run_after": now,

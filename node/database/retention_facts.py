@@ -50,7 +50,9 @@ def _facts(study_uid: str, rows: dict[str, list[AnyRow]], until: datetime | None
             )
             for row in rows["jobs"]
         ),
-        deliveries=tuple(DeliveryFacts(row.job_id, row.destination, row.state) for row in rows["deliveries"]),
+        deliveries=tuple(
+            DeliveryFacts(row.job_id, row.destination, row.state, row.looked_for) for row in rows["deliveries"]
+        ),
         images=sum(row.there or 0 for row in images),
         last_event_at=max(events),
         removed_at=max((row.removed_at for row in images if row.removed_at is not None), default=None),
@@ -99,6 +101,7 @@ _DELIVERIES = select(
     delivery.c.job_id,
     delivery.c.destination,
     delivery.c.state,
+    delivery.c.read_back_due.is_not(None).label("looked_for"),
     delivery.c.updated_at.label("event_at"),
 ).join(job, job.c.id == delivery.c.job_id)
 _IMAGES = (

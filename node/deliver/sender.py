@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 
@@ -283,7 +284,13 @@ def _delay_s(verdict: Retry, error: AinodeError) -> float:
     return max(verdict.delay_s, asked_s) if isinstance(asked_s, int | float) else verdict.delay_s
 
 
-def serve(senders: Sequence[Sender], stop: threading.Event) -> None:
+class Runner(Protocol):
+    """A loop of its own: ``Sender``, ``read_back.Reader``."""
+
+    def run(self, stop: threading.Event) -> None: ...
+
+
+def serve(senders: Sequence[Runner], stop: threading.Event) -> None:
     """Run every sender in a thread of its own until ``stop``; returns when each has finished its association."""
     threads = [
         threading.Thread(target=sender.run, args=(stop,), name=f"sender-{number}")

@@ -1,4 +1,4 @@
-"""A DICOMweb server as a destination: STOW-RS (PS3.18 section 10.5), read back by QIDO-RS where that is wanted."""
+"""A DICOMweb server as a destination: STOW-RS (PS3.18 section 10.5)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from node.errors import (
     DeliveryError,
     DestinationUnreachable,
     ObjectTooLarge,
-    ReadBackFailed,
     StoreRefused,
     UnexpectedAnswer,
 )
@@ -38,16 +37,14 @@ class _Part:
 
     place: int
     outgoing: Outgoing
-    series: str
 
 
 class StowDestination(Uncommitted):
     """``ports.Destination``. Used by one thread at a time."""
 
-    def __init__(self, name: str, peer: WebPeer, *, read_back: bool = False) -> None:
+    def __init__(self, name: str, peer: WebPeer) -> None:
         self._name = name
         self._peer = peer
-        self._read_back = read_back
 
     @property
     def name(self) -> str:
@@ -66,7 +63,7 @@ class StowDestination(Uncommitted):
             if answer.status in PERHAPS_OF_ONE and len(parts) > 1 and not _names_all(answer, parts):
                 self._one_by_one(parts, outcomes)
             else:
-                outcomes |= self._outcomes(answer, parts)
+                outcomes |= _outcomes(answer, parts)
         return [outcomes[place] for place in range(len(objects))]
 
     def echo(self) -> None:
@@ -87,12 +84,11 @@ class StowDestination(Uncommitted):
             try:
                 file = read(outgoing.location)
                 split(file)
-                found = identity(file, outgoing)
+                identity(file, outgoing)
             except AinodeError as error:
                 outcomes[place] = DeliveryOutcome(outgoing.sop_instance_uid, None, error)
             else:
-                series = f"/studies/{found.study_instance_uid}/series/{found.series_instance_uid}"
-                yield _Part(place, outgoing, series)
+                yield _Part(place, outgoing)
 
     def _store(self, parts: Sequence[_Part]) -> Answer:
         """The bytes of one object at a time are in memory; the length of it all is known before."""
@@ -117,33 +113,15 @@ class StowDestination(Uncommitted):
         """A server that goes away in between costs only what it had not answered."""
         for number, part in enumerate(parts):
             try:
-                outcomes |= self._outcomes(self._store([part]), [part])
+                outcomes |= _outcomes(self._store([part]), [part])
             except DeliveryError as error:
                 for left in parts[number:]:
                     outcomes[left.place] = DeliveryOutcome(left.outgoing.sop_instance_uid, None, error)
                 return
 
-    def _outcomes(self, answer: Answer, parts: Sequence[_Part]) -> dict[int, DeliveryOutcome]:
-        told = {part.place: _outcome(answer, part.outgoing.sop_instance_uid) for part in parts}
-        if self._read_back:
-            return {part.place: self._looked_for(part, told[part.place]) for part in parts}
-        return told
 
-    def _looked_for(self, part: _Part, outcome: DeliveryOutcome) -> DeliveryOutcome:
-        if outcome.error is not None:
-            return outcome
-        uid = outcome.sop_instance_uid
-        try:
-            answer = self._peer.ask("GET", f"{part.series}/instances", {"Accept": JSON}, query={"SOPInstanceUID": uid})
-            if (
-                answer.status >= 300
-                or (answer.body and uid not in multipart.uids_found(answer.body))
-                or not answer.body
-            ):
-                raise ReadBackFailed("the server does not find what it stored", http_status=answer.status)
-        except DeliveryError as error:
-            return DeliveryOutcome(uid, outcome.status, error)
-        return outcome
+def _outcomes(answer: Answer, parts: Sequence[_Part]) -> dict[int, DeliveryOutcome]:
+    return {part.place: _outcome(answer, part.outgoing.sop_instance_uid) for part in parts}
 
 
 def _names_all(answer: Answer, parts: Sequence[_Part]) -> bool:

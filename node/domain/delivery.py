@@ -18,14 +18,14 @@ class DeliveryState(enum.StrEnum):
     CANCELED = "CANCELED"
 
 
-# STORED -> SCHEDULED: the destination did not commit, the object is sent again.
+# STORED, COMMITTED -> SCHEDULED: the destination did not commit, or does not have it: the object is sent again.
 DELIVERY_TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.SCHEDULED: frozenset({DeliveryState.IN_PROGRESS, DeliveryState.CANCELED}),
     DeliveryState.IN_PROGRESS: frozenset(
         {DeliveryState.STORED, DeliveryState.SCHEDULED, DeliveryState.FAILED, DeliveryState.CANCELED},
     ),
     DeliveryState.STORED: frozenset({DeliveryState.COMMITTED, DeliveryState.SCHEDULED, DeliveryState.FAILED}),
-    DeliveryState.COMMITTED: frozenset(),
+    DeliveryState.COMMITTED: frozenset({DeliveryState.SCHEDULED, DeliveryState.FAILED}),
     DeliveryState.FAILED: frozenset({DeliveryState.SCHEDULED}),
     DeliveryState.CANCELED: frozenset({DeliveryState.SCHEDULED}),
 }
@@ -60,6 +60,26 @@ class Delivery:
     error_code: str | None = None
     error: str | None = None
     released_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """An object that a destination says that it has, STORED or COMMITTED, and that is to be looked for there.
+
+    ``tries`` counts this look; ``missing`` how often it was found not to be there before.
+    """
+
+    delivery_id: int
+    destination: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    stored_at: datetime
+    attempt: int
+    max_attempts: int
+    tries: int = 1
+    missing: int = 0
 
 
 class CommitmentState(enum.StrEnum):

@@ -53,9 +53,12 @@ class JobFacts:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFacts:
+    """``looked_for``: it is not read back yet."""
+
     job_id: int
     destination: str
     state: str
+    looked_for: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,8 @@ def _delivering(facts: StudyFacts, outdated: Collection[int], committing: Collec
             yield "a delivery is under way"
         elif delivery.state == DeliveryState.STORED and delivery.destination in committing:
             yield "a delivery is not committed yet"
+        elif delivery.looked_for:
+            yield "a delivery is not read back yet"
         elif delivery.state == DeliveryState.FAILED and delivery.job_id not in outdated:
             yield "a delivery failed"
 

@@ -139,19 +139,23 @@ def _reason(said: Outcome, job: Row | None) -> str | None:
 
 
 def _delivery(about: StudyRows) -> Document:
-    """How many of the objects that are to be read have been sent so far: ``wanted`` in all, ``to_commit`` of those."""
+    """How many of the objects that are to be read have been sent so far: ``wanted`` in all, ``to_commit`` of those.
+
+    ``read_back`` of ``to_read_back`` were seen at their destinations; None where none is to be looked for.
+    """
     jobs = {job["id"]: job for job in about.jobs}
     counted = [
         one for one in about.deliveries if outcome.is_chosen(one) and not outcome.out_of_date(one, jobs[one["job"]])
     ]
     states = Counter(one["state"] for one in counted)
+    looked_for = [one for one in counted if outcome.is_to_read_back(about, one)]
     return {
         "wanted": len(counted),
         "to_commit": sum(outcome.is_to_commit(about, one) for one in counted),
         "stored": states[DeliveryState.STORED] + states[DeliveryState.COMMITTED],
         "committed": states[DeliveryState.COMMITTED],
-        # Known once a destination is asked for what it has.
-        "read_back": None,
+        "to_read_back": len(looked_for),
+        "read_back": sum(one.get("read_back_at") is not None for one in looked_for) if looked_for else None,
         "failed": sum(states[state] for state in outcome.NOT_DELIVERED),
         "error_code": next((one["error_code"] for one in counted if one["error_code"]), None),
     }

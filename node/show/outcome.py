@@ -49,6 +49,7 @@ class StudyRows:
     """The rows about one study. ``admissions`` hold their series' UID and are those of its latest judgement.
 
     ``committing`` names the destinations whose deliveries are final only when committed; None means all.
+    ``reading_back`` names those at which what was stored is looked for.
     """
 
     series: Sequence[Row]
@@ -56,6 +57,7 @@ class StudyRows:
     jobs: Sequence[Row]
     deliveries: Sequence[Row]
     committing: Collection[str] | None = None
+    reading_back: Collection[str] = ()
 
 
 def outcomes(study: StudyRows) -> dict[str, Outcome]:
@@ -151,9 +153,16 @@ def _processing(study: StudyRows) -> bool:
 def _delivering(study: StudyRows) -> bool:
     """Also while a document is still to be written: that a job failed is told to the destinations, too."""
     return any(job["document_due_at"] is not None for job in study.jobs) or any(
-        delivery["state"] in ON_THE_WAY or (delivery["state"] == DeliveryState.STORED and is_to_commit(study, delivery))
+        delivery["state"] in ON_THE_WAY
+        or (delivery["state"] == DeliveryState.STORED and is_to_commit(study, delivery))
+        # What is not found is sent again.
+        or delivery.get("read_back_due") is not None
         for delivery in study.deliveries
     )
+
+
+def is_to_read_back(study: StudyRows, delivery: Row) -> bool:
+    return delivery.get("read_back_at") is not None or delivery["destination"] in study.reading_back
 
 
 def is_to_commit(study: StudyRows, delivery: Row) -> bool:

@@ -74,7 +74,9 @@ def dots(delivery: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     wanted, to_commit = delivery["wanted"], delivery["to_commit"]
     stored = "failed" if delivery["failed"] else _share(delivery["stored"], wanted)
     committed = _share(delivery["committed"], to_commit) if to_commit else "unknown"
-    read = "unknown" if delivery["read_back"] is None else _share(delivery["read_back"], wanted)
+    # A line that an earlier version wrote does not say how many are looked for.
+    looked_for = delivery.get("to_read_back") or wanted
+    read = "unknown" if delivery["read_back"] is None else _share(delivery["read_back"], looked_for)
     return (("stored", stored), ("committed", committed), ("read_back", read))
 
 

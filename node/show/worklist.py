@@ -27,12 +27,22 @@ from node.show.outcome import Finality, StudyRows
 
 
 class Worklist:
-    """``committing`` names the destinations that are asked for storage commitment; None means every one."""
+    """``committing`` names the destinations that are asked for storage commitment; None means every one.
 
-    def __init__(self, engine: Engine, clock: Clock, committing: Collection[str] | None = None) -> None:
+    ``reading_back`` names those at which what was stored is looked for.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        committing: Collection[str] | None = None,
+        reading_back: Collection[str] = (),
+    ) -> None:
         self._work = UnitOfWork(engine)
         self._clock = clock
         self._committing = committing
+        self._reading_back = frozenset(reading_back)
 
     # ------------------------------------------------------------ jobs and deliveries
 
@@ -199,7 +209,8 @@ class Worklist:
             for row in _rows(connection, statement):
                 found[row["study_instance_uid"]][part].append(row)
         return {
-            uid: StudyRows(parts[0], parts[1], parts[2], parts[3], self._committing) for uid, parts in found.items()
+            uid: StudyRows(parts[0], parts[1], parts[2], parts[3], self._committing, self._reading_back)
+            for uid, parts in found.items()
         }
 
     # ------------------------------------------------------------ the node
@@ -299,6 +310,10 @@ DELIVERIES = (
         delivery.c.error,
         delivery.c.created_at,
         delivery.c.updated_at,
+        delivery.c.stored_at,
+        delivery.c.committed_at,
+        delivery.c.read_back_at,
+        delivery.c.read_back_due,
     )
     .join(result, result.c.id == delivery.c.result_id)
     .join(job, job.c.id == delivery.c.job_id)

@@ -1,14 +1,16 @@
-"""``python -m tests.bench.delivery``: a thousand results to four destinations, one of which is dead.
+"""``python -m tests.bench.delivery``: a thousand results to several destinations, one of which is dead.
 
-A PACS, a DICOMweb server and a folder, each a real one on this machine, get the same results twice: by themselves, and
-beside a destination that accepts connections and never says a word. A ratio is how much longer each took beside the
-dead one; 1 is: as if alone. The rows stand in SQLite as the node uses it. Rounds alone and beside the dead one take
-turns, alone first and last; a ratio is of their medians, and the spread of the rounds alone is what the machine does.
+A PACS, a DICOMweb server, a folder, an HL7 listener and a server that answers FHIR transactions, each a real one on
+this machine, get the same results twice: by themselves, and beside a destination that accepts connections and never
+says a word. A ratio is how much longer each took beside the dead one; 1 is: as if alone. The rows stand in SQLite as
+the node uses it. Rounds alone and beside the dead one take turns, alone first and last; a ratio is of their medians,
+and the spread of the rounds alone is what the machine does.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import socket
 import sys
 import tempfile
@@ -29,8 +31,11 @@ from node.database.outbox import SqlOutbox
 from node.database.tables import delivery
 from node.deliver.association import Peer
 from node.deliver.circuit import Circuit, CircuitSettings
+from node.deliver.fhir_server import FhirDestination
 from node.deliver.folder import FolderDestination
+from node.deliver.hl7_listener import Hl7Destination, Listener
 from node.deliver.http import WebAccess, WebPeer
+from node.deliver.oru import Parties
 from node.deliver.sender import Sender, SenderSettings, serve
 from node.deliver.storage_scu import DimseDestination
 from node.deliver.stow import StowDestination
@@ -44,14 +49,16 @@ from tests.bench.facts import machine_facts, write_json
 from tests.contract.rows import completion, new_job, written
 from tests.fakes.destination import FolderStore
 from tests.fakes.peer_pacs import FaultyPacs
-from tests.fakes.web_peer import StowServer
+from tests.fakes.reports import reports_of
+from tests.fakes.web_peer import Reply, Request, StowServer, WebServer, as_json
+from tests.integration.hl7_peer import hl7_peer
 from tests.objects import SR, data_set, part10
 from tests.waiting import wait_for
 
 RESULTS = 1000
 TIMEOUT_S = 2.0
 DEAD = "dead"
-LIVING = ("dimse", "stow", "folder")
+LIVING = ("dimse", "stow", "folder", "hl7", "fhir")
 
 
 @contextmanager
@@ -59,6 +66,12 @@ def silent_port() -> Iterator[int]:
     """Connections are accepted by the kernel, and nobody ever answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
         yield listening.getsockname()[1]
+
+
+def carried_out(request: Request) -> Reply:
+    """The answer to a transaction of which everything succeeded: what is measured is the sender."""
+    entries = [{"response": {"status": "201 Created"}} for _ in json.loads(request.body)["entry"]]
+    return as_json({"resourceType": "Bundle", "type": "transaction-response", "entry": entries})
 
 
 def fill(engine: Engine, store: FolderStore, results: int, destinations: Sequence[str]) -> None:
@@ -83,11 +96,17 @@ def peers(folder: Path) -> Iterator[dict[str, Destination]]:
     with ExitStack() as stack:
         pacs = stack.enter_context(FaultyPacs(folder / "pacs"))
         web = stack.enter_context(StowServer())
+        listener = stack.enter_context(hl7_peer(folder / "hl7"))
+        fhir = stack.enter_context(WebServer(carried_out))
         port = stack.enter_context(silent_port())
         yield {
             "dimse": DimseDestination("dimse", Peer("PEER", "127.0.0.1", pacs.port, "AINODE", 30.0)),
             "stow": StowDestination("stow", WebPeer(WebAccess(web.url, 30.0))),
             "folder": FolderDestination("folder", share),
+            "hl7": Hl7Destination(
+                "hl7", Listener("127.0.0.1", listener.port, 30.0), Parties("AINODE"), reports_of, SystemClock()
+            ),
+            "fhir": FhirDestination("fhir", WebPeer(WebAccess(fhir.url, 30.0)), reports_of),
             DEAD: DimseDestination(DEAD, Peer("PEER", "127.0.0.1", port, "AINODE", TIMEOUT_S)),
         }
 
@@ -162,11 +181,14 @@ def main(arguments: Sequence[str]) -> None:
             names, rounds = ((*LIVING, DEAD), beside) if number % 2 else (LIVING, alone)
             rounds.append(measured(Path(folder) / str(number), options.results, names))
     figures = {name: figure([one[name] for one in alone], [one[name] for one in beside]) for name in LIVING}
+    # When the last of them was finished.
+    whole = figure([max(one.values()) for one in alone], [max(one.values()) for one in beside])
     print(f"{options.results} results to {len(LIVING)} destinations, and to one more that is dead")
-    for name, found in figures.items():
+    for name, found in (figures | {"all": whole}).items():
         print(f"  {name:8} " + "  ".join(f"{key} {value}" for key, value in found.items()))
     if options.json:
-        write_json(options.json, {"machine": machine_facts(), "results": options.results, "destinations": figures})
+        said = {"machine": machine_facts(), "results": options.results, "rounds": options.rounds}
+        write_json(options.json, said | {"destinations": figures, "all": whole})
 
 
 if __name__ == "__main__":

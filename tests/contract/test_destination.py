@@ -111,7 +111,7 @@ def stow(tmp_path: Path) -> Iterator[Site]:
     with StowServer() as server:
         server.refused = frozenset({SC})
         yield Site(
-            StowDestination("pacs", WebPeer(WebAccess(server.url, TIMEOUT_S)), read_back=True),
+            StowDestination("pacs", WebPeer(WebAccess(server.url, TIMEOUT_S))),
             StowDestination("pacs", WebPeer(WebAccess(f"http://127.0.0.1:{free_port()}", TIMEOUT_S))),
             lambda: list(server.kept),
             refuses=True,

@@ -128,7 +128,9 @@ def _settled(records: Records) -> bool:
     deliveries = records.worklist.deliveries()
     assert len(deliveries) == 8  # SEG and SR, to three places; the report alone to two
     assert not [one for one in deliveries if one["state"] == DeliveryState.FAILED], deliveries
-    return all(one["state"] == DeliveryState.STORED for one in deliveries if one["destination"] != AWAY)
+    there = [one for one in deliveries if one["destination"] != AWAY]
+    seen = all(one["read_back_at"] is not None for one in there if one["destination"] == "web")
+    return seen and all(one["state"] == DeliveryState.STORED for one in there)
 
 
 def _is_away(records: Records) -> bool:

@@ -22,7 +22,7 @@ TIMEOUT_S = 60.0
 
 
 def stow(url: str, **access: object) -> StowDestination:
-    return StowDestination("web", WebPeer(WebAccess(url, TIMEOUT_S, **access)), read_back=True)
+    return StowDestination("web", WebPeer(WebAccess(url, TIMEOUT_S, **access)))
 
 
 def test_results_reach_orthanc_by_stow_and_are_read_back_bit_for_bit(tmp_path: Path) -> None:

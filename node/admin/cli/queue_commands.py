@@ -52,6 +52,7 @@ DELIVERY_COLUMNS = {
     "attempt": "attempt",
     "study_instance_uid": "study",
     "updated_at": "updated",
+    "read_back_at": "read back",
     "error_code": "error",
     "error": "what happened",
 }

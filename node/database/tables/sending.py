@@ -31,6 +31,15 @@ delivery = Table(
     Column("error", SafeText),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    # When the destination said that it has it, that it answers for it, and when it was seen there.
+    Column("stored_at", UtcDateTime),
+    Column("committed_at", UtcDateTime),
+    Column("read_back_at", UtcDateTime),
+    # When it is looked for next; none where it is not to be looked for, or not any more.
+    Column("read_back_due", UtcDateTime),
+    Column("read_back_tries", Integer, nullable=False, server_default="0"),
+    # How often it was not there although the destination had said so.
+    Column("read_back_missing", Integer, nullable=False, server_default="0"),
     UniqueConstraint("result_id", "destination"),
     partial_index(
         "ix_delivery_claim",
@@ -45,6 +54,11 @@ delivery = Table(
     ),
     Index("ix_delivery_state", "state", "id"),
     Index("ix_delivery_job", "job_id"),
+    partial_index(
+        "ix_delivery_read_back",
+        *("destination", "read_back_due", "id"),
+        where="read_back_due IS NOT NULL",
+    ),
     partial_index("ix_delivery_transaction", "transaction_uid", where="transaction_uid IS NOT NULL"),
 )
 

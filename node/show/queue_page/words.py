@@ -74,6 +74,7 @@ QUEUE: Words = {
     "state.CANCELED": ("canceled", "已取消"),
     "state.STORED": ("stored", "已存储"),
     "state.COMMITTED": ("committed", "已确认保存"),
+    "state.READ_BACK": ("read back", "已回读"),
     "advice.self": ("The node:", "节点："),
     "advice.you": ("You:", "您："),
     "advice.unreachable.self": (

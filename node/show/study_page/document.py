@@ -177,7 +177,7 @@ def not_wanted(study: Row, why: Row) -> list[NotWanted]:
 
 
 def timeline(study: Row, deliveries: Sequence[Row]) -> list[Event]:
-    """From the first image to the last commitment."""
+    """From the first image to the last object that was seen at its destination."""
     events: list[Event] = []
     for series in study["series"]:
         label = series["series_description"] or series["modality"]
@@ -193,9 +193,10 @@ def timeline(study: Row, deliveries: Sequence[Row]) -> list[Event]:
         ]
     sent: dict[tuple[str, str], datetime] = {}
     for one in deliveries:
-        if one["state"] in ("STORED", "COMMITTED"):
-            key = (one["state"].lower(), one["destination"])
-            sent[key] = max(one["updated_at"], sent.get(key, one["updated_at"]))
+        for what in ("stored", "committed", "read_back"):
+            at = one[f"{what}_at"]
+            if at is not None:
+                sent[what, one["destination"]] = max(at, sent.get((what, one["destination"]), at))
     events += [Event(key, at, destination) for (key, destination), at in sent.items()]
     return _with_durations(sorted(_without_series_apart(events), key=lambda event: event.at))
 

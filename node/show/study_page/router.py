@@ -280,5 +280,6 @@ def _destinations(deliveries: Sequence[Row]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, int]] = {}
     for one in deliveries:
         states = found.setdefault(one["destination"], {})
-        states[one["state"]] = states.get(one["state"], 0) + 1
+        for said in (one["state"], *(["READ BACK"] if one["read_back_at"] is not None else [])):
+            states[said] = states.get(said, 0) + 1
     return [{"name": name, "states": sorted(states.items())} for name, states in sorted(found.items())]

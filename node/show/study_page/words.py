@@ -68,6 +68,7 @@ STUDY: Words = {
     "study.event.withdrawn": ("Result withdrawn", "结果已撤回"),
     "study.event.stored": ("Stored in", "已存储到"),
     "study.event.committed": ("Committed by", "已确认存储："),
+    "study.event.read_back": ("Seen at", "已回读："),
     "study.delivery": ("Delivery", "发送"),
     "study.provenance": ("Provenance", "来源信息"),
     "study.model": ("Model", "模型"),

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from node.app.destinations import destination
+from node.app.reading_back import query_peer
 from node.app.wishes import wishes
-from node.config import parse, show
+from node.config import DimseDestination, parse, reads_back, show
 from node.domain.rendition import NO_WISHES, Rendition, Wishes
 from node.domain.result import Outcome
 from node.errors import ConfigurationError, DestinationUnreachable, NotFound
@@ -126,6 +127,20 @@ def test_what_is_wrong_with_an_email_is_named(tmp_path: Path, changes: dict[str,
     with pytest.raises(ConfigurationError) as refused:
         parse({"destinations": [MAIL | changes]}, tmp_path, {})
     assert problem in str(refused.value)
+
+
+def test_a_pacs_is_asked_itself_or_who_answers_for_it() -> None:
+    asked = {"name": "pacs", **PEER, "read_back": True}
+    table = {"query_ae_title": "QUERY", "query_port": 105}
+    for changes, expected in (({}, ("PACS", "127.0.0.1", 104)), (table, ("QUERY", "127.0.0.1", 105))):
+        config = parse({"destinations": [asked | changes]}, Path("/"), {})
+        (settings,) = config.destinations
+        assert isinstance(settings, DimseDestination)
+        peer = query_peer(config, settings)
+        assert (peer.ae_title, peer.host, peer.port) == expected
+        assert reads_back(settings)
+    with pytest.raises(ConfigurationError, match="read_back"):
+        parse({"destinations": [{"name": "f", "type": "folder", "path": "/x", "read_back": True}]}, Path("/"), {})
 
 
 def test_a_destination_that_nobody_configured() -> None:

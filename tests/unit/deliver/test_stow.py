@@ -14,8 +14,17 @@ import pytest
 
 from node.deliver.http import WebAccess, WebPeer, retry_after_s
 from node.deliver.multipart import parse_answer
+from node.deliver.qido import QidoBack
 from node.deliver.stow import StowDestination
-from node.errors import AccessRefused, DeliveryError, DestinationBusy, DestinationUnreachable, UnexpectedAnswer
+from node.domain.delivery import Acknowledged
+from node.errors import (
+    AccessRefused,
+    DeliveryError,
+    DestinationBusy,
+    DestinationUnreachable,
+    QueryRefused,
+    UnexpectedAnswer,
+)
 from node.ports import Outgoing
 from tests.fakes.web_peer import Reply, StowServer, WebServer, as_json
 from tests.objects import MR, SC, SEG, SR, data_set, outgoing
@@ -23,8 +32,19 @@ from tests.objects import MR, SC, SEG, SR, data_set, outgoing
 TIMEOUT_S = 60.0
 
 
-def stow(url: str, timeout_s: float = TIMEOUT_S, read_back: bool = False, **access: str) -> StowDestination:
-    return StowDestination("web", WebPeer(WebAccess(url, timeout_s, **access)), read_back=read_back)  # type: ignore[arg-type]
+def stow(url: str, timeout_s: float = TIMEOUT_S, **access: str) -> StowDestination:
+    return StowDestination("web", WebPeer(WebAccess(url, timeout_s, **access)))  # type: ignore[arg-type]
+
+
+def looked_for(*numbers: int) -> list[Acknowledged]:
+    """Objects as they were stored at the server."""
+    made = [data_set(SEG, number) for number in numbers]
+    uids = [(str(one.StudyInstanceUID), str(one.SeriesInstanceUID), SEG, str(one.SOPInstanceUID)) for one in made]
+    return [Acknowledged(1, "web", *four, datetime(2030, 1, 1, tzinfo=UTC), 1, 3) for four in uids]
+
+
+def qido(url: str) -> QidoBack:
+    return QidoBack("web", WebPeer(WebAccess(url, TIMEOUT_S)))
 
 
 @pytest.fixture
@@ -196,12 +216,32 @@ def test_an_answer_without_an_end_is_not_read_to_it(
 
 def test_read_back_finds_what_is_there_and_tells_what_is_not(objects: Sequence[Outgoing]) -> None:
     with StowServer() as server:
-        assert codes(stow(server.url, read_back=True), objects) == [None] * 3
+        assert codes(stow(server.url), objects) == [None] * 3
+        assert not [request for request in server.requests if request.method == "GET"], "sending waits for no query"
+        sent, never_sent = looked_for(1, 9)
+        assert qido(server.url).held([sent, never_sent]) == {sent.sop_instance_uid}
         queries = [request.path for request in server.requests if request.method == "GET"]
-        made = data_set(SEG, 1)
-        assert queries[0].startswith(f"/studies/{made.StudyInstanceUID}/series/{made.SeriesInstanceUID}/instances?")
+        assert queries[0].startswith(f"/studies/{sent.study_instance_uid}/series/{sent.series_instance_uid}/instances?")
         server.forgets, server.kept = True, {}
-        assert codes(stow(server.url, read_back=True), objects) == ["ReadBackFailed"] * 3
+        assert codes(stow(server.url), objects) == [None] * 3
+        assert qido(server.url).held([sent]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply(404), QueryRefused),
+        (Reply(501), QueryRefused),
+        (Reply(500), QueryRefused),
+        (Reply(401), AccessRefused),
+        (Reply(503), DestinationBusy),
+        (Reply(200, {}, b"<html>"), UnexpectedAnswer),
+    ],
+)
+def test_who_cannot_be_asked_says_nothing_of_what_is_there(reply: Reply, kind: type[DeliveryError]) -> None:
+    with says(reply) as server, pytest.raises(kind) as caught:
+        qido(server.url).held(looked_for(1))
+    assert caught.value.retryable
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ def with_job(state: str, revision: int = 1, **changes: object) -> StudyFacts:
         with_job(JobState.FAILED),
         replace(FINISHED, deliveries=(DeliveryFacts(1, "pacs", DeliveryState.STORED),)),
         replace(FINISHED, deliveries=(DeliveryFacts(1, "share", DeliveryState.SCHEDULED),)),
+        replace(FINISHED, deliveries=(DeliveryFacts(1, "share", DeliveryState.STORED, looked_for=True),)),
         replace(FINISHED, deliveries=(DeliveryFacts(1, "share", DeliveryState.IN_PROGRESS),)),
         replace(FINISHED, deliveries=(DeliveryFacts(1, "pacs", DeliveryState.FAILED),)),
     ],

@@ -83,6 +83,8 @@ def test_a_failed_delivery_is_never_a_full_dot() -> None:
         **{"stored": "all", "committed": "all"},
         **{"read_back": "unknown"},
     }
+    seen = delivery | {"to_read_back": 2, "read_back": 1}
+    assert [dict(dots(seen | {"read_back": n}))["read_back"] for n in (0, 1, 2)] == ["none", "some", "all"]
     assert dict(dots(delivery | {"failed": 1, "to_commit": 0})) == {
         **{"stored": "failed", "committed": "unknown"},
         **{"read_back": "unknown"},

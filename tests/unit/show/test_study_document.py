@@ -71,15 +71,17 @@ def series(uid: str, first: float, last: float, closed: float | None) -> dict[st
 
 def test_the_way_of_a_study_has_one_beginning_and_durations() -> None:
     job = {"model": "m", "started_at": AT + timedelta(seconds=9), "finished_at": None, "withdrawn_at": None}
+    moments = ("stored_at", "committed_at", "read_back_at")
     study = {"series": [series("a", 0, 3, 5), series("b", 1, 4, 6)], "jobs": [job]}
     sent = [
-        {"state": state, "destination": "pacs", "updated_at": AT + timedelta(seconds=at)}
-        for state, at in (("COMMITTED", 11), ("COMMITTED", 12), ("SCHEDULED", 20))
+        {"destination": "pacs"}
+        | {key: None if at is None else AT + timedelta(seconds=at) for key, at in zip(moments, times, strict=True)}
+        for times in ((10, 11, 13), (10, 12, None), (None, None, None))
     ]
     found = [(one.key, one.detail, one.after_s) for one in document.timeline(study, sent)]
     assert found == [
         ("first_image", "a", None), ("last_image", "b", 4.0), ("closed", "b", 2.0), ("started", "m", 3.0),
-        ("committed", "pacs", 3.0),
+        ("stored", "pacs", 1.0), ("committed", "pacs", 2.0), ("read_back", "pacs", 1.0),
     ]  # fmt: skip
 
 
