@@ -25,7 +25,7 @@ from node.ports import Destination
 
 def serve(records: Records, place: Place) -> None:
     """Send until the process is told to stop."""
-    circuits = {one.name: Circuit(records.clock, _patience(one)) for one in records.config.destinations}
+    circuits = {one.name: Circuit(records.clock, patience(one)) for one in records.config.destinations}
     senders = [
         _sender(records, place, settings, number, circuits[settings.name])
         for settings in records.config.destinations
@@ -84,7 +84,7 @@ def fitting(destination: Destination, known: SqlDestinations) -> Callable[[], No
     return fit
 
 
-def _patience(settings: Served) -> CircuitSettings:
+def patience(settings: Served) -> CircuitSettings:
     return CircuitSettings(
         settings.open_after, settings.probe_every_s, max(settings.retry_cap_s, settings.probe_every_s)
     )
