@@ -28,12 +28,12 @@ class Accesses:
             StoreUnavailable: it cannot be written; then nothing is given out either.
         """
         now, key = self._clock.now(), (user, study_instance_uid)
+        # A viewer asks for many things at once: the first of them is written, the others wait for that.
         with self._lock:
             noted = self._noted.get(key)
             if noted is not None and now - noted < A_SITTING:
                 return
-        self._record(user, study_instance_uid)
-        with self._lock:
+            self._record(user, study_instance_uid)
             self._noted[key] = now
             self._noted.move_to_end(key)
             while len(self._noted) > REMEMBERED:
