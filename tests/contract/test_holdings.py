@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, text, update
 
 from node.database.catalogue import SqlCatalogue
+from node.database.held_objects import SqlHeldObjects
 from node.database.holdings import SqlHoldings
 from node.database.tables import instance, job
 from node.domain.holdings import OF_LEVEL
@@ -35,6 +37,7 @@ class Site:
         self.catalogue = SqlCatalogue(engine, clock)
         self.queue = SqlJobQueue(engine, clock)
         # In small pieces, so that every query takes several.
+        self.held = SqlHeldObjects(engine)
         self.holdings = SqlHoldings(engine, lambda key: RESULT_HEADERS.get(key, {}), piece=2)
 
     def receive(
@@ -161,6 +164,40 @@ def test_what_is_not_here_is_not_answered(site: Site) -> None:
         withdrawn = {"withdrawn_at": datetime(2030, 1, 1, tzinfo=UTC)}
         connection.execute(update(job).where(job.c.id == number).values(**withdrawn))
     assert site.studies() == ["1.1", "1.4"]
+
+
+def test_what_is_found_can_be_retrieved_and_nothing_else(site: Site) -> None:
+    """Before and after images were removed, a result was withdrawn, and other bytes came under the same UID."""
+    other = replace(stored("1.1.1.1", site.clock.now(), study="1.1", series="1.1.91"), variant=1)
+    site.catalogue.record(other)
+    number = site.write_results("1.2", "1.2.92")
+    assert_same(site)
+    assert [(one.storage_key, one.is_result) for one in site.held.of("1.2", "1.2.3.99", "9.1.1")] == [
+        ("key-9.1.1", True)
+    ]
+    assert site.held.studies_of(["1.2.3.99"], []) == site.held.studies_of([], ["9.1.1"]) == ["1.2"]
+    assert site.held.studies_of(["1.1.91", "1.1.92"], []) == site.held.studies_of([], ["1.1.1.2"]) == ["1.1"]
+    with site.engine.begin() as connection:
+        gone = update(instance).values(removed_at=datetime(2030, 1, 1, tzinfo=UTC))
+        of_study = text("series_id IN (SELECT id FROM series WHERE study_instance_uid IN ('1.2', '1.3'))")
+        connection.execute(gone.where(of_study))
+    assert_same(site)
+    with site.engine.begin() as connection:
+        withdrawn = {"withdrawn_at": datetime(2030, 1, 1, tzinfo=UTC)}
+        connection.execute(update(job).where(job.c.id == number).values(**withdrawn))
+    assert_same(site)
+    assert site.held.of("1.2") == site.held.of("1.3") == []
+    assert site.held.of("1.9") == site.held.of("1.1", "1.2.92") == []
+
+
+def assert_same(site: Site) -> None:
+    for study in ("1.1", "1.2", "1.3", "1.4"):
+        found = [
+            one
+            for series in site.uids(Level.SERIES, "SeriesInstanceUID", StudyInstanceUID=study)
+            for one in site.uids(Level.IMAGE, "SOPInstanceUID", StudyInstanceUID=study, SeriesInstanceUID=series)
+        ]
+        assert sorted(one.sop_instance_uid for one in site.held.of(study)) == sorted(found)
 
 
 def test_queries_use_indexes(site: Site) -> None:

@@ -14,8 +14,16 @@ from tests.fakes.outbox import StandingClock
 
 def test_what_is_asked_for_at_once_is_one_look() -> None:
     told: list[tuple[str | None, str]] = []
-    all_ask = threading.Barrier(8, timeout=60)
-    noted = Accesses(lambda user, study: told.append((user, study)), StandingClock())
+    all_ask, again = threading.Barrier(8, timeout=60), threading.Event()
+
+    def record(user: str | None, study: str) -> None:
+        told.append((user, study))
+        if len(told) > 1:
+            again.set()
+        # Long enough for the others to come too, if nothing holds them.
+        again.wait(0.5)
+
+    noted = Accesses(record, StandingClock())
 
     def look() -> None:
         all_ask.wait()
