@@ -38,6 +38,7 @@ from node.domain.rendition import Wishes
 from node.domain.result import Outcome, ResultObject
 from node.domain.study import Value
 from node.errors import AinodeError, AlreadyWithdrawn, InvalidTransition, NotFound, Superseded
+from node.jobs.due import claim_first
 from node.jobs.uses import job_subject
 from node.ports import Clock
 
@@ -133,17 +134,8 @@ class SqlAssessments:
         waiting = in_state(assessment.c.state, AssessmentState.PENDING)
         due = select(assessment.c.id).where(waiting, assessment.c.due_at <= now)
         due = due.order_by(assessment.c.due_at, assessment.c.id).limit(1)
-        # Looked at first without the right to write: most of the time there is none.
-        with self._work.read() as connection:
-            if connection.execute(due).first() is None:
-                return None
-        chosen = due.with_for_update(skip_locked=True) if self._locks else due
-
-        def step(connection: Connection) -> DueAssessment | None:
-            found = connection.execute(chosen).scalar()
-            return None if found is None else _claimed(connection, found, now + timedelta(seconds=lease_s))
-
-        return self._work.write(step)
+        until = now + timedelta(seconds=lease_s)
+        return claim_first(self._work, due, self._locks, lambda connection, row: _claimed(connection, row.id, until))
 
     def complete(self, due: DueAssessment, objects: Sequence[ResultObject]) -> bool:
         now = self._clock.now()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, select, update
 
 from node.database import audit
 from node.database.alerts import raise_alerts
@@ -26,6 +26,7 @@ from node.domain.document import DueDocument, Failure, RejectionTitle, ResultKin
 from node.domain.rendition import Wishes
 from node.domain.result import Outcome, ResultObject
 from node.errors import AinodeError
+from node.jobs.due import claim_first
 from node.jobs.uses import document as written_document
 from node.ports import Clock
 
@@ -55,14 +56,11 @@ class SqlDueDocuments:
     def claim(self, lease_s: float) -> DueDocument | None:
         now = self._clock.now()
         due = and_(jobs.c.document_due_at.is_not(None), jobs.c.document_due_at <= now)
-        first = select(jobs.c.id).where(due).order_by(jobs.c.document_due_at, jobs.c.id).limit(1)
-        # Looked at first without the right to write: most of the time there is none.
-        with self._work.read() as connection:
-            if connection.execute(first).first() is None:
-                return None
-        locked = first.add_columns(jobs.c.document_attempt)
-        chosen = locked.with_for_update(skip_locked=True) if self._locks else locked
-        return self._work.write(lambda connection: _claimed(connection, chosen, lease_s, now))
+        first = select(jobs.c.id, jobs.c.document_attempt).where(due)
+        first = first.order_by(jobs.c.document_due_at, jobs.c.id).limit(1)
+        return claim_first(
+            self._work, first, self._locks, lambda connection, row: _claimed(connection, row, lease_s, now)
+        )
 
     def announce(self, document: DueDocument, keys: Sequence[str]) -> bool:
         def step(connection: Connection) -> bool:
@@ -118,10 +116,7 @@ def _held(document: DueDocument) -> ColumnElement[bool]:
     )
 
 
-def _claimed(connection: Connection, chosen: Select[int, int], lease_s: float, now: datetime) -> DueDocument | None:
-    found = connection.execute(chosen).first()
-    if found is None:
-        return None
+def _claimed(connection: Connection, found: Row[*tuple[Any, ...]], lease_s: float, now: datetime) -> DueDocument:
     lease = timedelta(seconds=lease_s * 2**found.document_attempt)
     values = {"document_due_at": now + lease, "document_attempt": found.document_attempt + 1, "updated_at": now}
     row = connection.execute(update(jobs).where(jobs.c.id == found.id).values(**values).returning(*jobs.c)).one()
