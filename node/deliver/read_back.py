@@ -59,7 +59,7 @@ class Reader:
             try:
                 busy = self.run_once()
             except Exception:  # noqa: BLE001  the loop's edge: the table failed, the next round may not
-                self._log.exception("read_back_round_failed")
+                self._log.exception("read_back.round_failed")
                 busy = False
             if not busy:
                 stop.wait(self._settings.idle_s)
@@ -77,7 +77,7 @@ class Reader:
         seen = [one for one in waiting if one.sop_instance_uid in held]
         if seen:
             self._record.found(seen)
-            self._log.info("read_back", instances=len(seen))
+            self._log.info("read_back.done", instances=len(seen))
         for one in waiting:
             if one.sop_instance_uid not in held:
                 self._not_found(one)
@@ -90,7 +90,7 @@ class Reader:
                 self._record.ask_again(one, verdict.delay_s, error)
             else:
                 self._record.unanswered(one, error)
-        self._log.warning("read_back_unanswered", error_code=error.code, instances=len(waiting))
+        self._log.warning("read_back.unanswered", error_code=error.code, instances=len(waiting))
 
     def _not_found(self, one: Acknowledged) -> None:
         left_s = (one.stored_at + timedelta(seconds=self._settings.patience_s) - self._clock.now()).total_seconds()
@@ -98,4 +98,4 @@ class Reader:
             self._record.ask_again(one, min(left_s, self._settings.policy.delay_s(one.tries, self._chance())))
             return
         again = self._record.missing(one)
-        self._log.error("read_back_missing", delivery=one.delivery_id, sent_again=again)
+        self._log.error("read_back.missing", delivery=one.delivery_id, sent_again=again)
