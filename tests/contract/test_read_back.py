@@ -218,7 +218,7 @@ def test_two_readers_do_not_ask_for_the_same_and_a_dead_one_is_followed(node: No
 def test_an_answer_about_what_was_sent_again_meanwhile_is_none(node: Node) -> None:
     node.finish()
     ids = node.send()
-    (about, _) = node.record.claim("pacs", 30.0)
+    about = next(one for one in node.record.claim("pacs", 30.0) if one.delivery_id == ids[0])
     node.outbox.retry(ids[0])
     node.record.found([about])
     assert not node.record.missing(about)
