@@ -41,6 +41,8 @@ from node.domain.holdings import OF_LEVEL, UNIQUE
 from node.domain.query import Level
 from node.receive import contexts, peers, storage_scp
 from node.receive.query.find_scp import FindStatus, query_contexts
+from node.receive.query.retrieve_scp import retrieval_contexts
+from node.receive.query.tally import RetrieveStatus
 from node.receive.status import Status
 from node.results import header, source
 from node.results.context import LABEL_MAP_SEGMENTATION
@@ -75,6 +77,17 @@ _QUERY_ANSWERS: Final[Mapping[FindStatus, str]] = {
     FindStatus.MISMATCH: "a level of another model, no single unique key of a level above, or an unusable key",
     FindStatus.UNABLE: "an error of the node itself",
 }
+_RETRIEVAL_ANSWERS: Final[Mapping[RetrieveStatus, str]] = {
+    RetrieveStatus.PENDING: "sub-operations are under way: at first, and then every second while something was sent",
+    RetrieveStatus.SUCCESS: "every instance was sent, or there is none",
+    RetrieveStatus.NOT_ALL: "some were not sent, or with a warning; those that failed are listed",
+    RetrieveStatus.CANCELED: "C-CANCEL was received between two of them",
+    RetrieveStatus.NOT_COUNTED: "more than 65535 instances, or neither database nor log of uses can be reached",
+    RetrieveStatus.NOT_SENT: "none was sent; those that failed are listed",
+    RetrieveStatus.DESTINATION_UNKNOWN: "C-MOVE: the Move Destination is not configured",
+    RetrieveStatus.MISMATCH: "a level of another model, or a unique key that names nothing",
+    RetrieveStatus.UNABLE: "an error of the node itself",
+}
 _REJECTIONS: Final[Mapping[peers.Rejection, str]] = {
     peers.Rejection.CALLING_AE_NOT_RECOGNISED: "the calling AE title, or its address, is not on the allow list",
     peers.Rejection.CALLED_AE_NOT_RECOGNISED: "another AE was called",
@@ -92,6 +105,7 @@ def tables() -> dict[str, str]:
         "rejections": _rejections,
         "query answers": _query_answers,
         "query keys": _query_keys,
+        "retrieval answers": _retrieval_answers,
         "classes taken": _taken,
         "ups contexts": _ups_contexts,
         "ups answers": lambda: _table(("status", "name", "service", "clause", "when"), conformance_ups.answers()),
@@ -124,7 +138,7 @@ def other_scp_contexts() -> list[tuple[str, Sequence[str]]]:
     """Beside storage: abstract syntax and the transfer syntaxes accepted for it."""
     return [
         (str(context.abstract_syntax), [str(uid) for uid in context.transfer_syntax or []])
-        for context in (*contexts.other_than_storage(), *query_contexts())
+        for context in (*contexts.other_than_storage(), *query_contexts(), *retrieval_contexts())
     ]
 
 
@@ -216,6 +230,11 @@ def _taken() -> str:
 
 def _query_answers() -> str:
     return _table(("status", "name", "when"), ((f"{one:04X}", one.name, _QUERY_ANSWERS[one]) for one in FindStatus))
+
+
+def _retrieval_answers() -> str:
+    rows = ((f"{one:04X}", one.name, _RETRIEVAL_ANSWERS[one]) for one in RetrieveStatus)
+    return _table(("status", "name", "when"), rows)
 
 
 def _query_keys() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from node.app.place import Heartbeat, Place
-from node.app.querying import query_services
+from node.app.querying import may_ask, query_services, uses_of
 from node.app.records import Records
 from node.app.room import measuring
 from node.app.running import receiver_name
@@ -25,6 +25,7 @@ def serve(records: Records, place: Place) -> None:
     files = config.store.kind == "files"
     recording = RecordNow(records.catalogue) if files else RecordLater(records.journal, records.clock)
     intake = Intake(records.instances, recording, records.clock, measuring(config), attributes_of_routes(config))
+    uses = uses_of(records)
     incoming = IncomingFolder(config.node.data_dir / "incoming")
     scp = StorageScp(
         config.receive,
@@ -34,13 +35,15 @@ def serve(records: Records, place: Place) -> None:
         lambda information: records.outbox.apply_report(parse_report(information)),
         receiver=receiver_name(place.host, place.instance),
         listener=None if place.listen_fd is None else socket.socket(fileno=place.listen_fd),
-        services=query_services(records),
+        services=query_services(records, uses),
+        may_ask=may_ask(config),
     )
     scp.start()
     with Heartbeat(records.roles, place, lambda: {"port": scp.address[1]}):
         place.ready()
         place.stop.wait()
         scp.stop(DRAIN_S)
+        uses.close()
     incoming.close()
 
 

@@ -53,6 +53,7 @@ def agreement(tree: dict[str, Any], base: Path) -> Iterator[Problem]:
     """What must agree between keys, and with the files they name."""
     names = [item.get("name") for item in _tables(tree, "destinations")]
     yield from _repeated(names)
+    yield from _repeated_titles(tree)
     yield from _unknown_destinations(tree, [name for name in names if isinstance(name, str)])
     yield from _same_port(tree)
     yield from _files(tree, base)
@@ -70,6 +71,15 @@ def _repeated(names: list[Any]) -> Iterator[Problem]:
     for index, name in enumerate(names):
         if isinstance(name, str) and counts[name] > 1 and names.index(name) != index:
             yield f"destinations[{index}].name", f"{name!r} is used twice"
+
+
+def _repeated_titles(tree: dict[str, Any]) -> Iterator[Problem]:
+    """One AE title, two places: nobody could say where a C-MOVE goes."""
+    found = (item.get("ae_title") for item in _tables(_table(tree, "query"), "move_to"))
+    titles = [title.strip() if isinstance(title, str) else "" for title in found]
+    for index, title in enumerate(titles):
+        if title and title in titles[:index]:
+            yield f"query.move_to[{index}].ae_title", f"{title!r} is used twice"
 
 
 def _unknown_destinations(tree: dict[str, Any], names: list[str]) -> Iterator[Problem]:

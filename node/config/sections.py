@@ -90,10 +90,21 @@ class ReceiveSection(Section):
     allow: tuple[AllowedPeer, ...] = ()
 
 
+class MoveDestination(Section):
+    """An application that C-MOVE may send to."""
+
+    ae_title: AeTitle
+    host: Host
+    port: PeerPort
+    timeout_s: Seconds = 30.0
+
+
 class QuerySection(Section):
-    """Whether C-FIND of others is answered about what the node holds, and by how many matches at most."""
+    """What the node holds, for others: C-FIND, C-MOVE and C-GET. Nobody may ask who is not named."""
 
     enabled: bool = True
+    allow: tuple[AllowedPeer, ...] = ()
+    move_to: tuple[MoveDestination, ...] = ()  # besides the destinations of results of type dimse
     max_matches: Annotated[int, Field(ge=1, le=1000000)] = 10000
 
 

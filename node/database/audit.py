@@ -67,6 +67,15 @@ class SqlAudit:
         """An entry for what changes no other row."""
         self._work.write(lambda connection: append(connection, self._actor, self._clock.now(), [use]))
 
+    def record_all(self, noted: Sequence[tuple[datetime, str, Use]]) -> None:
+        """Entries for what was done at these times, by these actors, in one transaction."""
+
+        def step(connection: Connection) -> None:
+            for at, actor, use in noted:
+                append(connection, actor, at, [use])
+
+        self._work.write(step)
+
     def newest(self, limit: int) -> list[Entry]:
         """The newest first."""
         statement = select(audit_entry).order_by(audit_entry.c.number.desc()).limit(limit)

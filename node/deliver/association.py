@@ -21,6 +21,7 @@ from pynetdicom.transport import AddressInformation, AssociationSocket
 from node.deliver.checkpoint import Checkpoint
 from node.deliver.negotiation import Syntax
 from node.errors import AssociationRejected, DestinationUnreachable
+from node.ports.holdings import Originator
 
 MAX_PDU = 131072
 Handlers = list[tuple[Any, Callable[..., Any]]]
@@ -100,7 +101,12 @@ def accepted(association: Association) -> dict[Syntax, int]:
 
 
 def store(
-    association: Association, context: tuple[Syntax, int], sop_instance_uid: str, data_set: bytes, message_id: int
+    association: Association,
+    context: tuple[Syntax, int],
+    sop_instance_uid: str,
+    data_set: bytes,
+    message_id: int,
+    originator: Originator | None = None,
 ) -> tuple[int, str]:
     """C-STORE already encoded bytes as they are; the status and the Error Comment answered (PS3.7 section 9.1.1).
 
@@ -117,10 +123,14 @@ def store(
     request.AffectedSOPClassUID = UID(syntax.sop_class_uid)
     request.AffectedSOPInstanceUID = UID(sop_instance_uid)
     request.DataSet = BytesIO(data_set)
+    if originator is not None:
+        request.MoveOriginatorApplicationEntityTitle = originator.ae_title
+        request.MoveOriginatorMessageID = originator.message_id
     response = _exchange(association, request, context_id)
     if response is None or not response.is_valid_response:
         if association.is_established:
-            association.abort()
+            # One that we serve (C-GET) is ended by its own thread, which is this one.
+            association.abort(block=association.is_requestor)
         raise DestinationUnreachable("the association broke off before the C-STORE was answered")
     return int(response.Status), str(response.ErrorComment or "")
 

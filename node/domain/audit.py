@@ -51,6 +51,9 @@ class Action(enum.StrEnum):
     STUDY_ACCESSED = "STUDY_ACCESSED"  # its images or results were given out over DICOMweb
     ACCOUNT_ADDED = "ACCOUNT_ADDED"
     ACCOUNT_DISABLED = "ACCOUNT_DISABLED"
+    HOLDINGS_QUERIED = "HOLDINGS_QUERIED"  # by C-FIND
+    RETRIEVAL_BEGUN = "RETRIEVAL_BEGUN"  # by C-MOVE or C-GET
+    RETRIEVAL_ENDED = "RETRIEVAL_ENDED"
 
 
 @dataclass(frozen=True, slots=True)

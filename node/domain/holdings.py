@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from node.domain.query import Level
@@ -37,3 +38,19 @@ OF_LEVEL: Final[Mapping[Level, tuple[str, ...]]] = {
     Level.SERIES: (*PATIENT_KEYWORDS[:4], *STUDY_KEYWORDS[:6], *SERIES_KEYWORDS),
     Level.IMAGE: (*PATIENT_KEYWORDS[:4], *STUDY_KEYWORDS[:6], *SERIES_KEYWORDS[:9], *IMAGE_KEYWORDS),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class HeldObject:
+    """An instance whose bytes are here. ``sha256`` is of its data set, of a result of its whole Part 10 file.
+
+    The transfer syntax of a result is empty: it stands in its file.
+    """
+
+    study_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    storage_key: str
+    sha256: str
+    is_result: bool

@@ -8,7 +8,9 @@ AinodeError
 │   ├── InvalidUid                C001  a UID that is no UID (PS3.5 section 9)
 │   ├── UndecodableDataSet        C002  the data set cannot be parsed
 │   ├── IncompleteDataSet         C003  a mandatory attribute is absent
-│   └── UnusableKey               A900  a query that its SOP class does not have, or with an unusable key
+│   ├── UnusableKey               A900  a query that its SOP class does not have, or with an unusable key
+│   ├── UnknownMoveDestination    A801  a C-MOVE to where nobody configured anything
+│   └── TooManyInstances          A701  more than one retrieval can count
 ├── StoreError
 │   ├── StoreUnavailable          write, flush or rename failed (retryable)
 │   └── ObjectMissing             a row points at bytes that are not there
@@ -155,7 +157,9 @@ from node.errors.receive import (
     InvalidUid,
     OutOfResources,
     ReceiveError,
+    TooManyInstances,
     UndecodableDataSet,
+    UnknownMoveDestination,
     UnusableKey,
 )
 from node.errors.results import ResultError, ResultVerificationFailed
@@ -266,12 +270,14 @@ __all__ = [
     "StoreUnavailable",
     "Superseded",
     "TooManyAttempts",
+    "TooManyInstances",
     "TooManyWorkitems",
     "TruncatedFieldOfView",
     "UndecodableDataSet",
     "UndecodablePixelData",
     "UnevenSpacing",
     "UnexpectedAnswer",
+    "UnknownMoveDestination",
     "UnknownReceiver",
     "UnsuitableAction",
     "UnsupportedImage",

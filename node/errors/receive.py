@@ -37,3 +37,15 @@ class UnusableKey(ReceiveError):
     """The identifier of a query does not say what is asked for (PS3.4 Table C.4-1)."""
 
     dimse_status = 0xA900
+
+
+class UnknownMoveDestination(ReceiveError):
+    """A C-MOVE names an AE title that is not configured as a place to send to (PS3.4 Table C.4-2)."""
+
+    dimse_status = 0xA801
+
+
+class TooManyInstances(ReceiveError):
+    """More than one retrieval can count (the numbers of sub-operations are US: PS3.7 9.1.3.1, 9.1.4.1)."""
+
+    dimse_status = 0xA701

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pydicom.uid import UID, ExplicitVRBigEndian
+from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
@@ -48,6 +49,24 @@ def prefer_known(contexts: Sequence[PresentationContext]) -> None:
     """
     for context in contexts:
         context.transfer_syntax.sort(key=_rank)
+
+
+def sent_to(association: Association) -> frozenset[str]:
+    """The SOP classes that the peer would take from us on this association: it asks to be SCP of them (C-GET)."""
+    selected = association.requestor.role_selection
+    return frozenset(str(uid) for uid, role in selected.items() if role.scp_role)
+
+
+def prefer_uncompressed(contexts: Sequence[PresentationContext], sent: frozenset[str]) -> None:
+    """Order the transfer syntaxes of contexts in which we send, in place: the uncompressed ones first, but for images.
+
+    Nothing is transcoded: a report cannot go where a syntax of images was accepted. Images may be compressed here, and
+    who asks says which of its syntaxes come first.
+    """
+    for context in contexts:
+        uid = UID(str(context.abstract_syntax))
+        if uid in sent and "Image Storage" not in uid.name:
+            context.transfer_syntax.sort(key=lambda syntax: syntax not in UNCOMPRESSED[:2])
 
 
 class _OtherService(UID):

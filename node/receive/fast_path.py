@@ -80,7 +80,9 @@ class Unserved:
         return self._count > 0
 
     def _arrived(self, event: Any) -> None:
-        if type(event.message).__name__ != "C_CANCEL_RQ":  # nobody answers that one
+        # Nobody answers a C-CANCEL; a response is waited for by whoever sent the request (C-STORE of a C-GET).
+        name = type(event.message).__name__
+        if name.endswith("_RQ") and name != "C_CANCEL_RQ":
             with self._lock:
                 self._count += 1
 

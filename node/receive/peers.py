@@ -33,9 +33,14 @@ def reject(caller: Caller, ae_title: str, check_called_ae: bool, allow: Sequence
     """None when the association may go on. An empty allow list lets every calling AE title in."""
     if check_called_ae and caller.called_ae.strip() != ae_title.strip():
         return Rejection.CALLED_AE_NOT_RECOGNISED
-    if allow and not any(_is(peer, caller) for peer in allow):
+    if allow and not is_among(caller, allow):
         return Rejection.CALLING_AE_NOT_RECOGNISED
     return None
+
+
+def is_among(caller: Caller, allow: Sequence[AllowedPeer]) -> bool:
+    """Whether the list names the caller: an empty one names nobody."""
+    return any(_is(peer, caller) for peer in allow)
 
 
 def _is(peer: AllowedPeer, caller: Caller) -> bool:

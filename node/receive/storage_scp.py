@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ABORT
+from pynetdicom.presentation import PresentationContext
 
 from node.config import ReceiveSection
 from node.errors import AinodeError, ReceiveError, UndecodableDataSet
@@ -32,6 +33,7 @@ from node.receive.inflow import acknowledge_at_once
 from node.receive.intake import Command, Intake
 from node.receive.leftovers import Leftovers, abort_on_unreadable_messages
 from node.receive.library import LibrarySettings
+from node.receive.query.responding import answer_retrievals
 from node.receive.self_check import unusable
 from node.receive.services import Service, contexts_of, handlers_of
 from node.receive.status import SUCCESS, Answer, Status, answer_to
@@ -64,6 +66,7 @@ class StorageScp:
         listener: a socket that is bound and listens already (several processes share one port); it becomes ours and
             is closed by ``stop``. Without it the configured address is bound.
         services: what else is served on the same associations.
+        may_ask: to whom: to others they are as if they did not exist.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class StorageScp:
         receiver: str = "receiver",
         listener: socket.socket | None = None,
         services: Sequence[Service] = (),
+        may_ask: Callable[[peers.Caller], bool] = lambda caller: True,
     ) -> None:
         self._config = config
         self._ae_title = ae_title
@@ -87,6 +91,7 @@ class StorageScp:
         self._listener = listener
         self._services = services
         self._served = contexts_of(services)
+        self._may_ask = may_ask
         self._associations: Associations[Association] = Associations()
         self._leftovers: dict[Association, Leftovers] = {}
         self._fast = config.fast
@@ -178,6 +183,7 @@ class StorageScp:
         self._leftovers[association] = Leftovers()
         abort_on_unreadable_messages(association)
         end_quietly(association)
+        answer_retrievals(association)
         if self._fast:
             FastSocket.adopt(association, Reception(self._intake.begin, self._keep, _refusal), self._config.timeout_s)
         else:
@@ -202,15 +208,32 @@ class StorageScp:
         link.calling_ae, link.called_ae = request.calling_ae_title.strip(), request.called_ae_title.strip()
         proposed = request.presentation_context_definition_list
         contexts.prefer_known(proposed)
-        contexts.refuse_other_services(proposed, self._served)
+        contexts.prefer_uncompressed(proposed, contexts.sent_to(association))
         caller = peers.Caller(calling_ae=link.calling_ae, called_ae=link.called_ae, host=link.host)
         rejection = peers.reject(caller, self._ae_title, self._config.check_called_ae, self._config.allow)
+        if rejection is None and self._served and not self._may_ask(caller):
+            rejection = self._without_services(association, proposed)
+        else:
+            contexts.refuse_other_services(proposed, self._served)
         # pynetdicom writes a data set down before it asks us: where there is no room, it must not come that far. The
         # fast path answers A700 to the command.
         stores = not self._fast and contexts.proposes_storage(proposed, self._served)
         if rejection is None and stores and not self._intake.has_room():
             return peers.Rejection.TEMPORARY_CONGESTION
         return rejection
+
+    def _without_services(
+        self, association: Association, proposed: Sequence[PresentationContext]
+    ) -> peers.Rejection | None:
+        """Who may not ask may store, and is rejected where it came for nothing else than to ask."""
+        contexts.refuse_other_services(proposed)
+        association.acceptor.supported_contexts = contexts.other_than_storage()
+        asked_for = {context.abstract_syntax for context in proposed}
+        services = {context.abstract_syntax for context in self._served}
+        if asked_for & services:
+            link = self._associations.of(association)
+            log.warning("query.not_allowed", calling_ae=link.calling_ae, host=link.host)
+        return peers.Rejection.CALLING_AE_NOT_RECOGNISED if asked_for and asked_for <= services else None
 
     def _on_released(self, event: evt.Event) -> None:
         self._associations.of(event.assoc).ended = RELEASED

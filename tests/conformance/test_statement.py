@@ -14,6 +14,7 @@ from pynetdicom.presentation import PresentationContext
 from node.app import conformance
 from node.deliver.archive import GET, DimseArchive
 from node.deliver.association import QUICK, ClosingEntity, Peer
+from node.deliver.carrying import Carriers
 from node.deliver.find import FindSource
 from node.deliver.negotiation import MAX_CONTEXTS, Syntax
 from node.deliver.storage_scu import DimseDestination
@@ -23,12 +24,15 @@ from node.errors import SopClassRefused
 from node.ports import Outgoing
 from node.ports.retrieval import Incoming
 from node.receive.query.find_scp import FindScp
+from node.receive.query.retrieve_scp import RetrieveScp
 from node.results.context import LABEL_MAP_SEGMENTATION
 from tests.conformance.golden import Study
 from tests.conformance.pages import CONFORMANCE, generated
 from tests.fakes.holdings import FakeHoldings
+from tests.fakes.uses import MemoryUses
 from tests.integration.receiving import AE_TITLE, Site, serving
 
+NOBODY = Carriers({}, lambda one: ByteRange("", 0, 0))
 IMPLICIT = str(ImplicitVRLittleEndian)
 # A class that nobody has defined, in the root of the standard and in a private one.
 UNKNOWN, PRIVATE = "1.2.840.10008.5.1.4.1.1.9999", "1.2.826.0.1.3680043.9.9999.1"
@@ -36,7 +40,8 @@ UNKNOWN, PRIVATE = "1.2.840.10008.5.1.4.1.1.9999", "1.2.826.0.1.3680043.9.9999.1
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with serving(tmp_path_factory.mktemp("node"), services=[FindScp(FakeHoldings(), AE_TITLE, 1)]) as site:
+    services = [FindScp(FakeHoldings(), AE_TITLE, 1, MemoryUses()), RetrieveScp(FakeHoldings(), NOBODY, MemoryUses())]
+    with serving(tmp_path_factory.mktemp("node"), services=services) as site:
         yield site
 
 
@@ -120,7 +125,7 @@ def test_no_class_of_another_service_is_accepted(site: Site) -> None:
     others = sorted((known | retired) - listed)
     assert len(others) > 80
     assert str(sop_class.ModalityWorklistInformationFind) in others  # type: ignore[attr-defined]
-    assert str(sop_class.StudyRootQueryRetrieveInformationModelMove) in others  # type: ignore[attr-defined]
+    assert str(sop_class.PatientStudyOnlyQueryRetrieveInformationModelMove) in others  # type: ignore[attr-defined]
     assert accepted(site, [Syntax(uid, IMPLICIT) for uid in others]) == set()
 
 

@@ -91,10 +91,10 @@ def report_receiver(apply: Callable[[CommitmentReport], object]) -> Iterator[int
 
 
 @contextmanager
-def storescp(folder: Path, *options: str) -> Iterator[int]:
-    """DCMTK's storescp, writing to ``folder``, on a free port, which is yielded; ended by its pid."""
+def storescp(folder: Path, *options: str, port: int = 0) -> Iterator[int]:
+    """DCMTK's storescp, writing to ``folder``, on this or a free port, which is yielded; ended by its pid."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     command: Sequence[str] = [require_program("storescp"), "-v", *options, "-od", str(folder), str(port)]
     log = folder.with_suffix(".log")
     with log.open("wb") as output:

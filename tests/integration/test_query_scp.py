@@ -32,6 +32,7 @@ from node.errors import StoreUnavailable
 from node.receive.query.find_scp import FindScp
 from tests.contract.rows import stored
 from tests.fakes.outbox import StandingClock
+from tests.fakes.uses import MemoryUses
 from tests.integration.receiving import AE_TITLE, Site, serving
 from tests.objects import data_set, part10
 from tests.peers import require_program
@@ -59,7 +60,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             }  # fmt: skip
             place = {"study": f"1.{number}", "series": f"1.{number}.1"}
             catalogue.record(stored(f"1.{number}.1.{image}", clock.now(), attributes=headers, **place))
-    services = [FindScp(SqlHoldings(engine, lambda key: {}), AE_TITLE, MAX_MATCHES)]
+    services = [FindScp(SqlHoldings(engine, lambda key: {}), AE_TITLE, MAX_MATCHES, MemoryUses())]
     with serving(root / "site", services=services) as site:
         yield site
     engine.dispose()
@@ -211,7 +212,9 @@ class Many:
 
 
 def serving_studies(number: int | None, root: Path, stop_at: int | None = None) -> Any:
-    return serving(root, services=[FindScp(Many(number, stop_at), AE_TITLE, MAX_MATCHES if number else 10**9)])
+    return serving(
+        root, services=[FindScp(Many(number, stop_at), AE_TITLE, MAX_MATCHES if number else 10**9, MemoryUses())]
+    )
 
 
 def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
@@ -224,7 +227,7 @@ def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
 def test_a_cancel_ends_an_endless_answer(tmp_path: Path) -> None:
     many = Many(None, stop_at=3)
     model = StudyRootQueryRetrieveInformationModelFind
-    with serving(tmp_path, services=[FindScp(many, AE_TITLE, 10**9)]) as site:
+    with serving(tmp_path, services=[FindScp(many, AE_TITLE, 10**9, MemoryUses())]) as site:
         entity = ClosingEntity(ae_title="ASKER")
         contexts = [build_context(model, ExplicitVRLittleEndian)]
         association = entity.associate(*site.address, contexts=contexts, ae_title=AE_TITLE, evt_handlers=[*QUICK])
@@ -246,7 +249,7 @@ def test_images_are_stored_while_a_query_is_answered(tmp_path: Path) -> None:
     many = Many(4, stop_at=3)
     model = PatientRootQueryRetrieveInformationModelFind
     contexts = [build_context(model, ExplicitVRLittleEndian), build_context(MRImageStorage, ExplicitVRLittleEndian)]
-    with serving(tmp_path, services=[FindScp(many, AE_TITLE, 100)], kind="journal") as site:
+    with serving(tmp_path, services=[FindScp(many, AE_TITLE, 100, MemoryUses())], kind="journal") as site:
         entity = ClosingEntity(ae_title="BOTH")
 
         def associate() -> Any:
@@ -271,6 +274,22 @@ def test_images_are_stored_while_a_query_is_answered(tmp_path: Path) -> None:
         storing.release()
         asking.release()
         wait_for(lambda: len(site.catalogue.stored()) == 2, "both images are recorded")
+
+
+def test_every_query_is_in_the_log_of_uses(tmp_path: Path) -> None:
+    """Which keys, never their values; without the log nothing is answered."""
+    uses = MemoryUses()
+    with serving(tmp_path, services=[FindScp(Many(3), AE_TITLE, 2, uses)]) as site:
+        ask(site, QueryRetrieveLevel="STUDY", StudyInstanceUID="", PatientName="Secret*")
+        ask(site, QueryRetrieveLevel="SERIES", StudyInstanceUID="1.2")
+        wait_for(lambda: len(uses.noted) == 2, "both are noted")
+        uses.fails = True
+        assert ask(site, QueryRetrieveLevel="STUDY", StudyInstanceUID="")[2] == (0xA700, "StoreUnavailable")
+    assert {actor for actor, _ in uses.noted} == {"dimse:ASKER@127.0.0.1"}
+    first, second = (use for _, use in uses.noted)
+    assert (first.subject, first.study_instance_uid) == ("C-FIND STUDY", None)
+    assert first.detail == {"keys": ["PatientName"], "matches": 2}
+    assert (second.subject, second.study_instance_uid) == ("C-FIND SERIES", "1.2")
 
 
 def test_without_queries_they_are_refused(tmp_path: Path) -> None:

@@ -17,9 +17,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
 )
 
-from node.domain.query import Level, Query
+from node.domain.audit import Action, Use
+from node.domain.query import Level, OneOf, Query
 from node.errors import AinodeError, UnusableKey
-from node.ports.holdings import Holdings
+from node.ports.holdings import Holdings, Uses
+from node.receive.query.asking import asked, asker
 from node.receive.query.identifier import answer, knows_all, query_of
 from node.receive.services import Handler
 from node.receive.status import MAX_ERROR_COMMENT
@@ -54,10 +56,11 @@ Answers = Iterator[tuple[int | Dataset, Dataset | None]]
 class FindScp:
     """A ``Service``. At most ``max_matches`` are answered; then the answer ends as not whole."""
 
-    def __init__(self, holdings: Holdings, ae_title: str, max_matches: int) -> None:
+    def __init__(self, holdings: Holdings, ae_title: str, max_matches: int, uses: Uses) -> None:
         self._holdings = holdings
         self._ae_title = ae_title
         self._max_matches = max_matches
+        self._uses = uses
 
     def contexts(self) -> Sequence[PresentationContext]:
         return query_contexts()
@@ -80,39 +83,39 @@ class FindScp:
             yield _failure(FindStatus.UNABLE, "not answered")
 
     def _find(self, event: Any) -> Answers:
-        identifier, query = _asked(event)
+        self._uses.require()
+        identifier, query = asked(event, MODELS[str(event.context.abstract_syntax)], query_of)
         pending = FindStatus.PENDING if knows_all(identifier, query.level) else FindStatus.PENDING_WITHOUT_KEYS
         found = self._holdings.find(query)
-        for entity in islice(found, self._max_matches):
+        answered = 0
+        try:
+            for entity in islice(found, self._max_matches):
+                if event.is_cancelled:
+                    yield FindStatus.CANCELED, None
+                    return
+                answered += 1
+                yield pending, answer(identifier, query, entity, self._ae_title)
             if event.is_cancelled:
                 yield FindStatus.CANCELED, None
-                return
-            yield pending, answer(identifier, query, entity, self._ae_title)
-        if event.is_cancelled:
-            yield FindStatus.CANCELED, None
-        elif next(found, None) is not None:
-            log.warning("query.not_whole", level=query.level, answered=self._max_matches)
-            yield _failure(FindStatus.OUT_OF_RESOURCES, f"more than {self._max_matches} matches")
+            elif next(found, None) is not None:
+                log.warning("query.not_whole", level=query.level, answered=self._max_matches)
+                yield _failure(FindStatus.OUT_OF_RESOURCES, f"more than {self._max_matches} matches")
+        finally:
+            # Also where who asked has gone: what was answered was answered.
+            self._uses.note(asker(event), _use(query, answered))
 
 
 def query_contexts() -> list[PresentationContext]:
     return [build_context(model, list(SYNTAXES)) for model in MODELS]
 
 
-def _asked(event: Any) -> tuple[Dataset, Query]:
-    """
-    Raises:
-        UnusableKey: the identifier cannot be read, or is none of its information model.
-    """
-    try:
-        identifier: Dataset = event.identifier
-        identifier.decode()
-        return identifier, query_of(identifier, MODELS[str(event.context.abstract_syntax)])
-    except UnusableKey:
-        raise
-    except Exception as error:
-        # Whatever pydicom makes of an outsider's bytes.
-        raise UnusableKey(f"the identifier cannot be read: {type(error).__name__}") from error
+def _use(query: Query, answered: int) -> Use:
+    """The keys by name: their values may be names of patients. A study that was named is told."""
+    named = query.keys.get("StudyInstanceUID")
+    study = next(iter(named.texts)) if isinstance(named, OneOf) and len(named.texts) == 1 else None
+    return Use(
+        Action.HOLDINGS_QUERIED, f"C-FIND {query.level}", study, {"keys": sorted(query.keys), "matches": answered}
+    )
 
 
 def _failure(status: FindStatus, comment: str) -> tuple[Dataset, None]:

@@ -1,4 +1,7 @@
-"""Identifiers of C-FIND: what is asked for, and the answers (PS3.4 C.4.1.1.3, C.4.1.1.4). Pure."""
+"""Identifiers of C-FIND, C-MOVE and C-GET: what is asked for, and the answers to C-FIND. Pure.
+
+PS3.4 C.4.1.1.3, C.4.1.1.4, C.4.2.1.4, C.4.3.1.3.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ CHARACTER_SET, LEVEL = Tag("SpecificCharacterSet"), Tag("QueryRetrieveLevel")
 UTF_8 = "ISO_IR 192"
 # They say how the identifier is to be read, or are said of every answer: not keys of an entity.
 _NO_KEYS = frozenset({CHARACTER_SET, LEVEL, *map(Tag, ("RetrieveAETitle", "InstanceAvailability"))})
+# So many instances, series or studies are named in one retrieval.
+MOST_UIDS = 10_000
 _HIERARCHY = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE)
 
 
@@ -45,6 +50,22 @@ def query_of(identifier: Dataset, levels: tuple[Level, ...]) -> Query:
     _require_hierarchy(level, levels, keys)
     _require_uids(keys)
     return Query(level, keys, frozenset(wanted))
+
+
+def retrieval_of(identifier: Dataset, levels: tuple[Level, ...]) -> Query:
+    """Which instances are to be sent: unique keys alone count, and that of the level must name something.
+
+    Raises:
+        UnusableKey: as ``query_of``; no value, or a wildcard, where something is to be named; too many UIDs.
+    """
+    query = query_of(identifier, levels)
+    named = query.keys.get(UNIQUE[query.level])
+    if not isinstance(named, OneOf):
+        raise UnusableKey(f"{UNIQUE[query.level]} names nothing to be sent")
+    if len(named.texts) > MOST_UIDS:
+        raise UnusableKey(f"more than {MOST_UIDS} UIDs")
+    unique = [UNIQUE[level] for level in levels[: levels.index(query.level) + 1]]
+    return Query(query.level, {keyword: query.keys[keyword] for keyword in unique}, frozenset())
 
 
 def knows_all(identifier: Dataset, level: Level) -> bool:
