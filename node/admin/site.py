@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 import node
@@ -30,6 +31,14 @@ class Pacs:
     port: int
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who may ask what the node holds."""
+
+    ae_title: str
+    host: str
+
+
 def parse_pacs(text: str) -> Pacs:
     """``AET@HOST:PORT``; an IPv6 address stands in brackets.
 
@@ -50,7 +59,7 @@ def example() -> str:
 
 def render(ae_title: str, port: int, pacs: Pacs, web_port: int) -> str:
     """The example with these values in place of its own; comments stay."""
-    values: dict[tuple[str, str], str | int] = {
+    values: dict[tuple[str, str], str | int | list[Asker]] = {
         ("node", "ae_title"): ae_title,
         ("receive", "port"): port,
         ("destinations", "ae_title"): pacs.ae_title,
@@ -58,6 +67,9 @@ def render(ae_title: str, port: int, pacs: Pacs, web_port: int) -> str:
         ("destinations", "port"): pacs.port,
         ("web", "port"): web_port,
     }
+    if _is_address(pacs.host):
+        # What the node holds comes from there or goes there. A name of a host would not be compared with an address.
+        values["query", "allow"] = [Asker(pacs.ae_title, pacs.host)]
     lines = []
     table = ""
     for line in example().splitlines():
@@ -65,9 +77,24 @@ def render(ae_title: str, port: int, pacs: Pacs, web_port: int) -> str:
             table = header["name"]
         key = _KEY.match(line)
         value = values.get((table, key["key"])) if key else None
-        # A JSON text or number is a TOML text or number.
-        lines.append(line if key is None or value is None else f"{key['key']} = {json.dumps(value)}")
+        lines.append(line if key is None or value is None else f"{key['key']} = {_toml(value)}")
     return "\n".join(lines) + "\n"
+
+
+def _toml(value: str | int | list[Asker]) -> str:
+    """A JSON text or number is a TOML text or number."""
+    if isinstance(value, str | int):
+        return json.dumps(value)
+    tables = (f"{{ ae_title = {json.dumps(one.ae_title)}, host = {json.dumps(one.host)} }}" for one in value)
+    return f"[{', '.join(tables)}]"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def create(folder: Path, ae_title: str, port: int, pacs: Pacs, web_port: int, force: bool) -> Path:

@@ -9,10 +9,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from node.app.noting import UsesLater
 from node.app.records import Records
-from node.config import Config, DimseDestination
-from node.config.sections import MoveDestination
-from node.database.retrievable import SqlRetrievable
+from node.config import Config, DimseDestination, MoveDestination
 from node.database.holdings import SqlHoldings
+from node.database.retrievable import SqlRetrievable
 from node.deliver.association import Peer
 from node.deliver.carrying import Carriers
 from node.domain.holdings import HeldObject

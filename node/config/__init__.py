@@ -33,6 +33,7 @@ from node.config.destinations import (
     reads_back,
 )
 from node.config.environment import ENVIRONMENT_PREFIX, NOT_KEYS, overlay
+from node.config.openness import open_to_everybody
 from node.config.review import ReviewSection, WorkitemCode
 from node.config.sections import (
     POSTGRESQL,
@@ -42,6 +43,7 @@ from node.config.sections import (
     DatabaseSection,
     LogSection,
     ModelsSection,
+    MoveDestination,
     NodeSection,
     ReceiveSection,
     RouteSection,
@@ -71,6 +73,7 @@ __all__ = [
     "Hl7Destination",
     "LogSection",
     "ModelsSection",
+    "MoveDestination",
     "NodeSection",
     "ReceiveSection",
     "ReviewSection",
@@ -90,6 +93,7 @@ __all__ = [
     "commits",
     "find",
     "load",
+    "open_to_everybody",
     "parse",
     "reads_back",
     "schema",

@@ -93,12 +93,15 @@ def check(context: typer.Context, config: ConfigOption = None, as_json: JsonOpti
         raise typer.Exit(78) from None
     found = scan_models(settings)
     problems = [{"path": f"models.{one.package}", "problem": one.error.message} for one in found.problems]
+    remarks = [{"path": path, "remark": text} for path, text in configuration.open_to_everybody(settings)]
     if as_json:
-        print_json({"ok": not problems, "models": sorted(found.models), "problems": problems})
+        print_json({"ok": not problems, "models": sorted(found.models), "problems": problems, "open": remarks})
     else:
         console().print(f"configuration: [green]ok[/], models: {line(', '.join(sorted(found.models)) or 'none')}")
         for problem in problems:
             console().print(f"  [red]{line(problem['path'])}[/]: {line(problem['problem'])}", soft_wrap=True)
+        for remark in remarks:
+            console().print(f"  [yellow]open: {line(remark['path'])}[/]: {line(remark['remark'])}", soft_wrap=True)
     raise typer.Exit(1 if problems else 0)
 
 

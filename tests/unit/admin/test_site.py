@@ -19,7 +19,7 @@ from node.errors import ConfigurationError, OperationError
 # Never in a file.
 SECRETS = {"database.password", "destinations[].password", "destinations[].bearer_token", "destinations[].secret"}
 # Shown as comments, because they are lists of tables that are empty by default.
-IN_COMMENTS = {"receive.allow[].ae_title", "receive.allow[].host"} | {
+IN_COMMENTS = {f"{table}.allow[].{key}" for table in ("receive", "query") for key in ("ae_title", "host")} | {
     f"routes[].when[].{key}" for key in ("attribute", "op", "value")
 }
 
@@ -53,7 +53,7 @@ def keys_in(tree: Any, path: str = "") -> set[str]:
 
 def test_the_example_covers_every_key() -> None:
     uncommented = re.sub(r"^# (?=\w+ = |\[\[)", "", site.example(), flags=re.MULTILINE)
-    covered = keys_in(tomllib.loads(uncommented)) - {"receive.allow", "routes[].when"}
+    covered = keys_in(tomllib.loads(uncommented)) - {"receive.allow", "query.allow", "routes[].when"}
     assert covered | SECRETS | IN_COMMENTS == keys_of(Config)
     assert all(key.rpartition(".")[2] in site.example() for key in IN_COMMENTS)
 
@@ -73,6 +73,13 @@ def test_a_new_site_loads_with_its_own_values(tmp_path: Path) -> None:
     assert (pacs.ae_title, pacs.host, pacs.port) == ("ARCHIVE", "::1", 11112)
     assert config.node.data_dir.is_dir()
     assert config.routes[0].destinations == ("pacs",)
+    assert [(one.ae_title, one.host) for one in config.query.allow] == [("ARCHIVE", "::1")]
+
+
+def test_a_pacs_that_is_known_by_its_name_may_not_ask_yet(tmp_path: Path) -> None:
+    """Callers are known by their addresses; an AE title alone would let everybody in who says it."""
+    pacs = site.parse_pacs("ARCHIVE@pacs.example.org:104")
+    assert load(site.create(tmp_path, "NODE", 104, pacs, 9000, False), {}).query.allow == ()
 
 
 def test_a_site_is_replaced_only_by_force(tmp_path: Path) -> None:
