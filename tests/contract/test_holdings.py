@@ -15,7 +15,7 @@ from node.database.held_objects import SqlHeldObjects
 from node.database.holdings import SqlHoldings
 from node.database.tables import instance, job
 from node.domain.holdings import OF_LEVEL
-from node.domain.query import Level, Query, matching
+from node.domain.query import Level, OneOf, Query, matching
 from node.domain.study import CloseReason, Closure, Value
 from node.jobs.queue import SqlJobQueue
 from tests.contract.rows import SEG, SR, completion, new_job, stored
@@ -213,3 +213,39 @@ def test_queries_use_indexes(site: Site) -> None:
 
         assert "ix_study_patient" in plan("patient_id = 'P1'")
         assert "ix_study_date" in plan("study_date >= '20200101' AND length(study_date) <= 16")
+
+
+def test_objects_to_be_given_out(site: Site) -> None:
+    """What queries answer, series by series in the order of their numbers; more than wanted is one more."""
+    site.write_results("1.2", "1.2.92")
+
+    def given(level: Level, most: int = 100, **keys: str) -> list[str]:
+        found = {name: key for name, value in keys.items() if (key := matching(VRS.get(name, "LO"), value))}
+        objects = SqlHeldObjects(site.engine).objects(Query(level, found, frozenset()), most)
+        return [one.sop_instance_uid for one in objects]
+
+    of_study = given(Level.STUDY, StudyInstanceUID="1.1")
+    assert of_study == ["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.2.1"]
+    assert given(Level.STUDY, most=2, StudyInstanceUID="1.1") == of_study[:3]
+    assert given(Level.STUDY, StudyInstanceUID="1.2") == ["9.1.1", "9.1.2", "1.2.2.1"]
+    assert given(Level.STUDY, StudyInstanceUID="1.2\\1.3") == ["9.1.1", "9.1.2", "1.2.2.1", "1.3.1.1"]
+    assert len(given(Level.PATIENT, PatientID="P1")) == 7
+    assert given(Level.STUDY, PatientID="P2", StudyInstanceUID="1.1") == []
+    assert given(Level.SERIES, StudyInstanceUID="1.1", SeriesInstanceUID="1.1.92") == ["1.1.2.1"]
+    of_series = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3.99"}
+    assert given(Level.IMAGE, **of_series, SOPInstanceUID="9.1.2\\9.1.9") == ["9.1.2"]
+    assert given(Level.IMAGE, **of_series | {"StudyInstanceUID": "1.1"}, SOPInstanceUID="9.1.2") == []
+    with site.engine.begin() as connection:
+        connection.execute(update(job).values(withdrawn_at=site.clock.now()))
+        connection.execute(update(instance).values(removed_at=site.clock.now()))
+    assert given(Level.STUDY, StudyInstanceUID="1.2") == []
+
+
+def test_what_is_known_of_an_object(site: Site) -> None:
+    site.write_results("1.2", "1.2.92")
+    wanted = Query(Level.STUDY, {"StudyInstanceUID": OneOf(frozenset({"1.2"}))}, frozenset())
+    report, _, received = SqlHeldObjects(site.engine).objects(wanted, 10)
+    assert (report.sop_class_uid, report.storage_key, report.is_result) == (SR, "key-9.1.1", True)
+    assert (report.transfer_syntax_uid, report.sha256) == ("", "ab" * 32)
+    assert (received.study_instance_uid, received.transfer_syntax_uid) == ("1.2", "1.2.840.10008.1.2.1")
+    assert not received.is_result
