@@ -8,7 +8,8 @@ AinodeError
 │   ├── InvalidUid                C001  a UID that is no UID (PS3.5 section 9)
 │   ├── UndecodableDataSet        C002  the data set cannot be parsed
 │   ├── IncompleteDataSet         C003  a mandatory attribute is absent
-│   ├── UnusableKey               A900  a query that its SOP class does not have, or with an unusable key
+│   └── UnusableKey               A900  a query that its SOP class does not have, or with an unusable key
+├── RetrievalRefused              carries the DIMSE status that a C-MOVE or C-GET is answered
 │   ├── UnknownMoveDestination    A801  a C-MOVE to where nobody configured anything
 │   └── TooManyInstances          A701  more than one retrieval can count
 ├── StoreError
@@ -157,6 +158,7 @@ from node.errors.receive import (
     InvalidUid,
     OutOfResources,
     ReceiveError,
+    RetrievalRefused,
     TooManyInstances,
     UndecodableDataSet,
     UnknownMoveDestination,
@@ -261,6 +263,7 @@ __all__ = [
     "ResultError",
     "ResultVerificationFailed",
     "RetrievalFailed",
+    "RetrievalRefused",
     "SaturatedImage",
     "SearchTooWide",
     "SeveralAcquisitions",

@@ -39,13 +39,19 @@ class UnusableKey(ReceiveError):
     dimse_status = 0xA900
 
 
-class UnknownMoveDestination(ReceiveError):
-    """A C-MOVE names an AE title that is not configured as a place to send to (PS3.4 Table C.4-2)."""
+class RetrievalRefused(AinodeError):
+    """A C-MOVE or C-GET sends nothing; who asked is answered ``dimse_status`` (PS3.4 Tables C.4-2, C.4-3)."""
+
+    dimse_status: ClassVar[int] = 0xC000
+
+
+class UnknownMoveDestination(RetrievalRefused):
+    """The AE title is not configured as a place to send to."""
 
     dimse_status = 0xA801
 
 
-class TooManyInstances(ReceiveError):
-    """More than one retrieval can count (the numbers of sub-operations are US: PS3.7 9.1.3.1, 9.1.4.1)."""
+class TooManyInstances(RetrievalRefused):
+    """The numbers of sub-operations are US (PS3.7 9.1.3.1, 9.1.4.1)."""
 
     dimse_status = 0xA701

@@ -41,26 +41,30 @@ def pages(config: Config) -> Iterator[Finding]:
 
 
 def services(config: Config) -> Iterator[Finding]:
-    """Whom C-FIND and workitems tell the names of patients."""
-    if config.query.enabled:
-        advice = "Name those who may ask in receive.allow, or set query.enabled = false."
-        yield _open_to("query", config.receive.allow, config.receive.tls, advice)
+    """Whom queries, retrievals and workitems tell the names of patients."""
+    if config.query.enabled and config.query.allow:
+        advice = "Give each entry of query.allow its host, or set receive.tls with a client_ca."
+        # Who asks must be on both lists: the host may stand in the other one.
+        on_both = config.receive.allow if _from_hosts(config.receive.allow) else config.query.allow
+        yield _open_to("query", on_both, config.receive.tls, advice)
     else:
-        yield ok("query", "queries are not answered")
+        yield ok("query", "queries are not answered: nobody is named in query.allow, or query.enabled is false")
     if config.ups.enabled:
         advice = "Give each entry of ups.allow its host, or set ups.tls with a client_ca."
         yield _open_to("ups.allow", config.ups.allow, config.ups.tls, advice)
 
 
+def _from_hosts(allow: tuple[AllowedPeer, ...]) -> bool:
+    return bool(allow) and all(one.host is not None for one in allow)
+
+
 def _open_to(check: str, allow: tuple[AllowedPeer, ...], tls: TlsSection | None, advice: str) -> Finding:
     if tls is not None and tls.client_ca is not None:
         return ok(check, "for those whose certificate is signed by tls.client_ca")
-    if not allow:
-        return warn(check, "names of patients are told to every AE title that asks", advice)
+    if _from_hosts(allow):
+        return ok(check, "for AE titles that are named, each from its host")
     nameless = [one.ae_title for one in allow if one.host is None]
-    if nameless:
-        return warn(check, f"from any host by the AE title alone: {', '.join(nameless)}", advice)
-    return ok(check, f"for {len(allow)} AE titles, each from its host")
+    return warn(check, f"from any host by the AE title alone: {', '.join(nameless)}", advice)
 
 
 def certificates(config: Config, now: datetime) -> Iterator[Finding]:

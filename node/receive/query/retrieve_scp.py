@@ -22,7 +22,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from node.domain.audit import Action, Use
 from node.domain.holdings import HeldObject
 from node.domain.query import Level
-from node.errors import ReceiveError, StoreUnavailable, TooManyInstances, UnknownMoveDestination
+from node.errors import RetrievalRefused, StoreUnavailable, TooManyInstances, UnknownMoveDestination, UnusableKey
 from node.ports import DeliveryOutcome
 from node.ports.holdings import Carriers, HeldObjects, Originator, Uses
 from node.receive.query.asking import asked, asker
@@ -166,7 +166,7 @@ def _carried(event: Any, tally: Tally, held: Sequence[HeldObject], send: Send) -
 def _answered(act: Callable[[], Iterator[Response]]) -> Iterator[Response]:
     try:
         yield from act()
-    except ReceiveError as error:
+    except (RetrievalRefused, UnusableKey) as error:
         log.warning("query.refused", error=error.code, problem=error.message)
         yield response(RetrieveStatus(error.dimse_status), error.message), None
     except StoreUnavailable as error:

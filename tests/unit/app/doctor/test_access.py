@@ -51,10 +51,12 @@ def test_pages_beyond_this_machine() -> None:
 @pytest.mark.parametrize(
     ("receive", "query", "status"),
     [
-        ({}, {}, "WARN"),
-        ({}, {"enabled": False}, "OK"),
-        ({"allow": [{"ae_title": "CT1"}]}, {}, "WARN"),
-        ({"allow": [{"ae_title": "CT1", "host": "10.0.0.7"}]}, {}, "OK"),
+        ({}, {}, "OK"),
+        ({}, {"enabled": False, "allow": [{"ae_title": "WS"}]}, "OK"),
+        ({}, {"allow": [{"ae_title": "WS"}]}, "WARN"),
+        ({"allow": [{"ae_title": "WS"}]}, {"allow": [{"ae_title": "WS"}]}, "WARN"),
+        ({}, {"allow": [{"ae_title": "WS", "host": "10.0.0.7"}]}, "OK"),
+        ({"allow": [{"ae_title": "WS", "host": "10.0.0.7"}]}, {"allow": [{"ae_title": "WS"}]}, "OK"),
     ],
 )
 def test_who_may_ask(receive: dict[str, Any], query: dict[str, Any], status: str) -> None:
