@@ -14,7 +14,7 @@ from node.database.holdings import SqlHoldings
 from node.database.retrievable import SqlRetrievable
 from node.deliver.association import Peer
 from node.deliver.carrying import Carriers
-from node.domain.holdings import HeldObject
+from node.domain.holdings import RetrievableObject
 from node.domain.study import ByteRange, Value
 from node.errors import AinodeError
 from node.ports import ObjectStore
@@ -62,7 +62,7 @@ def move_destinations(config: Config) -> Mapping[str, Peer]:
     return {one.ae_title: Peer(one.ae_title, one.host, one.port, ours, one.timeout_s) for one in places}
 
 
-def _located(records: Records, one: HeldObject) -> ByteRange:
+def _located(records: Records, one: RetrievableObject) -> ByteRange:
     store: ObjectStore = records.results if one.is_result else records.instances
     return store.locate(one.storage_key)
 

@@ -1,4 +1,4 @@
-"""What the node holds, as objects to be given out (``ports.HeldObjects``): the same that queries are answered with."""
+"""What the node holds, as objects to be given out (``ports.holdings.Retrievable``): what queries are answered with."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from sqlalchemy import ColumnElement, Engine, Row, Select, func, literal, null, 
 from node.database.held import GIVEN_OUT, HERE, uids
 from node.database.tables import instance, job, result, series, study
 from node.database.unit_of_work import UnitOfWork
-from node.domain.holdings import HeldObject
+from node.domain.holdings import RetrievableObject
 from node.domain.query import Query
 
 
-class SqlHeldObjects:
+class SqlRetrievable:
     def __init__(self, engine: Engine) -> None:
         self._work = UnitOfWork(engine)
 
-    def objects(self, query: Query, most: int) -> Sequence[HeldObject]:
+    def objects(self, query: Query, most: int) -> Sequence[RetrievableObject]:
         wanted = union_all(_received(query), _written(query)).subquery()
         order = (wanted.c.study, wanted.c.series, wanted.c.number, wanted.c.sop_instance_uid)
         with self._work.read() as connection:
@@ -76,8 +76,8 @@ def _named(
             yield column.in_(named)
 
 
-def _object(row: Row[*tuple[Any, ...]]) -> HeldObject:
-    return HeldObject(
+def _object(row: Row[*tuple[Any, ...]]) -> RetrievableObject:
+    return RetrievableObject(
         study_instance_uid=row.study,
         sop_class_uid=row.sop_class_uid,
         sop_instance_uid=row.sop_instance_uid,

@@ -19,7 +19,7 @@ from node.deliver.negotiation import Syntax, associations, choose, proposals
 from node.deliver.part10 import Part10, recode, split
 from node.deliver.statuses import outcome_of
 from node.deliver.stored import HEAD, read
-from node.domain.holdings import HeldObject
+from node.domain.holdings import RetrievableObject
 from node.domain.study import ByteRange
 from node.errors import AinodeError, AssociationRejected, DestinationUnreachable, ObjectMissing
 from node.ports import DeliveryOutcome
@@ -34,14 +34,16 @@ class Carriers:
     It raises ``ObjectMissing`` or ``StoreUnavailable`` where they are not.
     """
 
-    def __init__(self, destinations: Mapping[str, Peer], locate: Callable[[HeldObject], ByteRange]) -> None:
+    def __init__(self, destinations: Mapping[str, Peer], locate: Callable[[RetrievableObject], ByteRange]) -> None:
         self._destinations = destinations
         self._locate = locate
 
     def knows(self, ae_title: str) -> bool:
         return ae_title in self._destinations
 
-    def move(self, ae_title: str, held: Sequence[HeldObject], originator: Originator) -> Generator[DeliveryOutcome]:
+    def move(
+        self, ae_title: str, held: Sequence[RetrievableObject], originator: Originator
+    ) -> Generator[DeliveryOutcome]:
         """As in the port. More contexts than one association has make it several, one after the other."""
         syntaxes = [self._syntax(one) for one in held]
         groups = list(associations([(each, each) for each in dict.fromkeys(syntaxes)]))
@@ -59,18 +61,18 @@ class Carriers:
             yield from (DeliveryOutcome(one.sop_instance_uid, None, refused) for one in part)
 
     def _in_order(
-        self, association: Association, held: Sequence[HeldObject], originator: Originator
+        self, association: Association, held: Sequence[RetrievableObject], originator: Originator
     ) -> Generator[DeliveryOutcome]:
         """Where it is closed, between two of them, the association is released as ever."""
         with contextlib.suppress(GeneratorExit):
             yield from self._carried(association, accepted(association), held, originator)
 
-    def give(self, association: Association, held: Sequence[HeldObject]) -> Generator[DeliveryOutcome]:
+    def give(self, association: Association, held: Sequence[RetrievableObject]) -> Generator[DeliveryOutcome]:
         taken = {str(uid) for uid, role in association.requestor.role_selection.items() if role.scp_role}
         contexts = {syntax: number for syntax, number in accepted(association).items() if syntax.sop_class_uid in taken}
         yield from self._carried(association, contexts, held, None)
 
-    def _syntax(self, one: HeldObject) -> Syntax:
+    def _syntax(self, one: RetrievableObject) -> Syntax:
         """Of what cannot be read nothing is known: it fails when it is its turn."""
         if one.transfer_syntax_uid:
             return Syntax(one.sop_class_uid, one.transfer_syntax_uid)
@@ -83,7 +85,7 @@ class Carriers:
         self,
         association: Association,
         contexts: Mapping[Syntax, int],
-        held: Sequence[HeldObject],
+        held: Sequence[RetrievableObject],
         origin: Originator | None,
     ) -> Generator[DeliveryOutcome]:
         broken: DestinationUnreachable | None = None
@@ -106,7 +108,7 @@ class Carriers:
         self,
         association: Association,
         contexts: Mapping[Syntax, int],
-        one: HeldObject,
+        one: RetrievableObject,
         message_id: int,
         origin: Originator | None,
     ) -> DeliveryOutcome:
@@ -120,7 +122,7 @@ class Carriers:
         return outcome_of(one.sop_instance_uid, status, comment)
 
 
-def _require_same(one: HeldObject, file: bytes, parts: Part10) -> None:
+def _require_same(one: RetrievableObject, file: bytes, parts: Part10) -> None:
     """Whether the bytes are those that were recorded: a place in the journal may have been given to others meanwhile.
 
     Raises:

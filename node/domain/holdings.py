@@ -41,7 +41,7 @@ OF_LEVEL: Final[Mapping[Level, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class HeldObject:
+class RetrievableObject:
     """An instance whose bytes are here. ``sha256`` is of its data set, of a result of its whole Part 10 file.
 
     The transfer syntax of a result is empty: it stands in its file.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from node.domain.audit import Use
-from node.domain.holdings import HeldObject
+from node.domain.holdings import RetrievableObject
 from node.domain.query import Query
 from node.domain.study import Value
 from node.ports.delivery import DeliveryOutcome
@@ -27,10 +27,10 @@ class Holdings(Protocol):
         ...
 
 
-class HeldObjects(Protocol):
+class Retrievable(Protocol):
     """The same instances, to be given out."""
 
-    def objects(self, query: Query, most: int) -> Sequence[HeldObject]:
+    def objects(self, query: Query, most: int) -> Sequence[RetrievableObject]:
         """Those that the unique keys of the query name, series by series in the order of their instance numbers.
 
         At most ``most`` and one: more than ``most`` are too many.
@@ -60,11 +60,13 @@ class Carriers(Protocol):
         """Whether there is such a destination."""
         ...
 
-    def move(self, ae_title: str, held: Sequence[HeldObject], originator: Originator) -> Generator[DeliveryOutcome]:
+    def move(
+        self, ae_title: str, held: Sequence[RetrievableObject], originator: Originator
+    ) -> Generator[DeliveryOutcome]:
         """On an association of our own with that destination."""
         ...
 
-    def give(self, association: Any, held: Sequence[HeldObject]) -> Generator[DeliveryOutcome]:
+    def give(self, association: Any, held: Sequence[RetrievableObject]) -> Generator[DeliveryOutcome]:
         """On the association (of the network library) of who asked, who must be SCP of the classes there."""
         ...
 

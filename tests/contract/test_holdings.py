@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine, text, update
 
 from node.database.catalogue import SqlCatalogue
-from node.database.held_objects import SqlHeldObjects
 from node.database.holdings import SqlHoldings
+from node.database.retrievable import SqlRetrievable
 from node.database.tables import instance, job
 from node.domain.holdings import OF_LEVEL
 from node.domain.query import Level, OneOf, Query, matching
@@ -221,7 +221,7 @@ def test_objects_to_be_given_out(site: Site) -> None:
 
     def given(level: Level, most: int = 100, **keys: str) -> list[str]:
         found = {name: key for name, value in keys.items() if (key := matching(VRS.get(name, "LO"), value))}
-        objects = SqlHeldObjects(site.engine).objects(Query(level, found, frozenset()), most)
+        objects = SqlRetrievable(site.engine).objects(Query(level, found, frozenset()), most)
         return [one.sop_instance_uid for one in objects]
 
     of_study = given(Level.STUDY, StudyInstanceUID="1.1")
@@ -244,7 +244,7 @@ def test_objects_to_be_given_out(site: Site) -> None:
 def test_what_is_known_of_an_object(site: Site) -> None:
     site.write_results("1.2", "1.2.92")
     wanted = Query(Level.STUDY, {"StudyInstanceUID": OneOf(frozenset({"1.2"}))}, frozenset())
-    report, _, received = SqlHeldObjects(site.engine).objects(wanted, 10)
+    report, _, received = SqlRetrievable(site.engine).objects(wanted, 10)
     assert (report.sop_class_uid, report.storage_key, report.is_result) == (SR, "key-9.1.1", True)
     assert (report.transfer_syntax_uid, report.sha256) == ("", "ab" * 32)
     assert (received.study_instance_uid, received.transfer_syntax_uid) == ("1.2", "1.2.840.10008.1.2.1")

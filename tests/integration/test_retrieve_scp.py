@@ -27,7 +27,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelMove,
 )
 
-from node.database.held_objects import SqlHeldObjects
+from node.database.retrievable import SqlRetrievable
 from node.deliver.association import QUICK, ClosingEntity
 from node.domain.audit import Action
 from node.receive.query.retrieve_scp import RetrieveScp
@@ -436,7 +436,7 @@ def test_a_study_of_many_images(tmp_path: Path) -> None:
         assert (answer.statuses[-1], answer.counts) == (0, (many, 0, 0))
         assert list(basket.taken) == [str(image(number).SOPInstanceUID) for number in range(1, many + 1)]
         basket.taken.clear()
-        few = RetrieveScp(SqlHeldObjects(holder.records.engine), NoCarriers(), holder.uses, most=many - 1)
+        few = RetrieveScp(SqlRetrievable(holder.records.engine), NoCarriers(), holder.uses, most=many - 1)
         with serving(tmp_path / "few", services=[few]) as site:
             answer = ask(Holder(holder.records, holder.uses, site.address), MOVE, study(), to="BASKET")
         assert (answer.statuses, answer.comment) == ([0xA701], f"more than {many - 1} instances")

@@ -20,11 +20,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from node.domain.audit import Action, Use
-from node.domain.holdings import HeldObject
+from node.domain.holdings import RetrievableObject
 from node.domain.query import Level
 from node.errors import RetrievalRefused, StoreUnavailable, TooManyInstances, UnknownMoveDestination, UnusableKey
 from node.ports import DeliveryOutcome
-from node.ports.holdings import Carriers, HeldObjects, Originator, Uses
+from node.ports.holdings import Carriers, Originator, Retrievable, Uses
 from node.receive.query.asking import asked, asker
 from node.receive.query.find_scp import SYNTAXES
 from node.receive.query.identifier import retrieval_of
@@ -49,13 +49,13 @@ PENDING_EVERY_S: Final = 1.0
 # To one destination, of one receiver: one that does not answer keeps others waiting for nobody else.
 MOVES_AT_A_TIME: Final = 2
 
-Send = Callable[[Sequence[HeldObject]], Generator[DeliveryOutcome]]
+Send = Callable[[Sequence[RetrievableObject]], Generator[DeliveryOutcome]]
 
 
 class RetrieveScp:
     """A ``Service``; its handlers are served by ``responding``."""
 
-    def __init__(self, held: HeldObjects, carriers: Carriers, uses: Uses, most: int = MOST_INSTANCES) -> None:
+    def __init__(self, held: Retrievable, carriers: Carriers, uses: Uses, most: int = MOST_INSTANCES) -> None:
         self._held = held
         self._carriers = carriers
         self._uses = uses
@@ -103,7 +103,7 @@ class RetrieveScp:
         send: Send = lambda held: self._carriers.give(event.assoc, held)  # noqa: E731
         yield from self._sent(event, f"C-GET {level}", "", held, send)
 
-    def _wanted(self, event: Any) -> tuple[Level, Sequence[HeldObject]]:
+    def _wanted(self, event: Any) -> tuple[Level, Sequence[RetrievableObject]]:
         """
         Raises:
             UnusableKey, TooManyInstances, StoreUnavailable
@@ -118,7 +118,9 @@ class RetrieveScp:
         with self._lock:
             return self._turns.setdefault(to, threading.Semaphore(MOVES_AT_A_TIME))
 
-    def _sent(self, event: Any, service: str, to: str, held: Sequence[HeldObject], send: Send) -> Iterator[Response]:
+    def _sent(
+        self, event: Any, service: str, to: str, held: Sequence[RetrievableObject], send: Send
+    ) -> Iterator[Response]:
         """The use is noted before anything is sent, and again with what became of it."""
         who = asker(event)
         for study, instances in Counter(one.study_instance_uid for one in held).items():
@@ -142,7 +144,7 @@ def retrieval_contexts() -> list[PresentationContext]:
     return [build_context(model, list(SYNTAXES)) for model in MODELS]
 
 
-def _carried(event: Any, tally: Tally, held: Sequence[HeldObject], send: Send) -> Iterator[Response]:
+def _carried(event: Any, tally: Tally, held: Sequence[RetrievableObject], send: Send) -> Iterator[Response]:
     """Sub-operations one by one; between them it is looked for a C-CANCEL, and whether somebody still waits."""
     yield tally.pending()
     told_at = time.monotonic()
