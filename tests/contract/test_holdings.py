@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, text, update
 
 from node.database.catalogue import SqlCatalogue
+from node.database.held_objects import SqlHeldObjects
 from node.database.holdings import SqlHoldings
 from node.database.retrievable import SqlRetrievable
 from node.database.tables import instance, job
