@@ -9,19 +9,20 @@ from hashlib import sha256
 from node.app.kept import Kept
 from node.app.records import Records
 from node.app.result_views import ResultView, ResultViews
+from node.database.earlier import SqlEarlier
 from node.database.series_versions import SeriesVersion, SqlSeriesVersions
 from node.domain.study import SopRef, StoredInstance
-from node.domain.viewing import Slice, Spread, Window, in_order, presets_of
-from node.errors import InputError, NotFound, UnsupportedImage
+from node.domain.viewing import Slice, Spread, Window, counterparts, in_order, presets_of
+from node.errors import InputError, NotFound, ObjectMissing, UnsupportedImage
 from node.infer.geometry import Plane
 from node.infer.one_frame import read_frame
 from node.infer.pictures import ImageFile, read_file
-from node.ports.viewing import Mark, Rendered, ViewedSeries
+from node.ports.viewing import Mark, PriorView, Rendered, ViewedSeries
 from node.results.display import DISPLAY_TAGS
 from node.results.viewing.image import png, visible
 
 # Part of every tag: another way of drawing is another content.
-DRAWN_AS = "1"
+DRAWN_AS = "2"
 # An image of more pixels than this is not decoded for a page.
 LARGEST_PIXELS = 2**25
 # So many slices are decoded at once; whoever scrolls faster waits.
@@ -52,6 +53,7 @@ class StudyPictures:
     def __init__(self, records: Records) -> None:
         self._records = records
         self._versions = SqlSeriesVersions(records.engine)
+        self._earlier = SqlEarlier(records.engine)
         self._stacks: Kept[tuple[str, SeriesVersion], Stack] = Kept(SERIES_KEPT)
         self._files: Kept[str, ImageFile] = Kept(FILES_KEPT)
         self._results = ResultViews(records)
@@ -59,6 +61,25 @@ class StudyPictures:
 
     def series(self, study_instance_uid: str, series_instance_uid: str) -> ViewedSeries:
         return self._stack(study_instance_uid, series_instance_uid).view
+
+    def prior(self, study_instance_uid: str, series_instance_uid: str) -> PriorView | None:
+        shown = self.series(study_instance_uid, series_instance_uid)
+        if not shown.slices:
+            return None
+        for one in self._earlier.of(study_instance_uid, series_instance_uid):
+            try:
+                found = self.series(one.study_instance_uid, one.series_instance_uid)
+            except (NotFound, ObjectMissing):
+                continue
+            if found.slices:
+                return PriorView(
+                    one.study_instance_uid,
+                    one.series_instance_uid,
+                    one.study_date,
+                    one.description,
+                    counterparts(shown.slices, found.slices),
+                )
+        return None
 
     def image(
         self, study_instance_uid: str, series_instance_uid: str, index: int, window: Window | Spread, edge: int

@@ -99,6 +99,22 @@ def spacing_of(slices: Sequence[Slice]) -> float:
     return float(np.median(np.abs(apart))) if apart.size else 1.0
 
 
+def counterparts(slices: Sequence[Slice], others: Sequence[Slice]) -> tuple[int, ...]:
+    """For each of ``slices`` the index of that of ``others`` (both in order, not empty) which shows the same place.
+
+    In one Frame of Reference the nearest along the normal; else as far through the one series as through the other.
+    """
+    first, other = slices[0], others[0]
+    placed = all(one.affine is not None for one in (*slices, *others))
+    if placed and first.frame_of_reference_uid and first.frame_of_reference_uid == other.frame_of_reference_uid:
+        assert first.affine is not None
+        normal = first.affine[:3, 0]
+        here, there = (np.array([one.position for one in each], np.float64) @ normal for each in (slices, others))
+        return tuple(int(np.argmin(np.abs(there - place))) for place in here)
+    share = np.linspace(0, len(others) - 1, len(slices)) if len(slices) > 1 else np.array([(len(others) - 1) / 2])
+    return tuple(int(index) for index in np.rint(share))
+
+
 # Hounsfield units; the names are what a reader knows them by.
 CT_PRESETS: Mapping[str, Window] = {
     "soft tissue": Window(40, 400),

@@ -30,6 +30,20 @@ class ViewedSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class PriorView:
+    """A series of an earlier study of the same patient beside one that is shown; ``study_date`` is YYYYMMDD.
+
+    ``slices``: for each slice of the one that is shown, the index here of that which shows the same place.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    study_date: str
+    description: str
+    slices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """How one finding of a job is drawn, and where it is seen best.
 
@@ -50,6 +64,15 @@ class StudyViews(Protocol):
 
     def series(self, study_instance_uid: str, series_instance_uid: str) -> ViewedSeries:
         """
+        Raises:
+            NotFound: there is no such series.
+            ObjectMissing: retention has removed its images.
+        """
+        ...
+
+    def prior(self, study_instance_uid: str, series_instance_uid: str) -> PriorView | None:
+        """What a series is best compared with; None where nothing earlier of the patient can be shown.
+
         Raises:
             NotFound: there is no such series.
             ObjectMissing: retention has removed its images.

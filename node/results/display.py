@@ -14,6 +14,7 @@ from pydicom.tag import Tag
 from node.domain.study import ByteRange, Picture
 from node.domain.viewing import Window
 from node.results.source import read_tags
+from node.results.voi import Function, function_of, table_of, through
 
 Grey = npt.NDArray[np.uint8]
 
@@ -64,17 +65,37 @@ def grey_levels(picture: Picture, header: Dataset) -> Grey:
     """(rows, columns) of 0..255, or (rows, columns, 3) of a colour picture."""
     if picture.is_colour:
         return np.clip(np.rint(picture.array), 0, 255).astype(np.uint8)
-    window = window_of(header, picture.ref.frame)
-    if window is None and picture.modality == "CT":
-        window = SOFT_TISSUE
-    elif window is not None and header.get("PhotometricInterpretation") == "MONOCHROME1":
-        window = _mirrored(window, header, picture.ref.frame)
-    if window is not None:
-        shown = through_window(picture.array, window)
+    shown = _as_stated(picture, header)
+    if shown is not None:
         darkest, brightest = np.percentile(shown, [DARKEST, BRIGHTEST])
         if brightest - darkest >= LEAST_SPREAD:
             return shown
     return between_percentiles(picture.array, DARKEST, BRIGHTEST)
+
+
+def _as_stated(picture: Picture, header: Dataset) -> Grey | None:
+    """Through the header's table or window, or what suits the modality; None where there is neither."""
+    frame = picture.ref.frame
+    inverted = header.get("PhotometricInterpretation") == "MONOCHROME1"
+    table = table_of(value(header, frame, "VOILUTSequence", "FrameVOILUTSequence"), bool((picture.array < 0).any()))
+    sum_of_ends = _sum_of_ends(header, frame) if inverted else 0.0
+    if table is not None and sum_of_ends is not None:
+        # A table maps the values as they were before they were inverted, and what it says is inverted then.
+        return _levels(
+            1 - table.shown(np.float32(sum_of_ends) - picture.array) if inverted else table.shown(picture.array)
+        )
+    window = window_of(header, frame)
+    function = function_of(value(header, frame, "VOILUTFunction", "FrameVOILUTSequence"))
+    if window is None:
+        return through_window(picture.array, SOFT_TISSUE) if picture.modality == "CT" else None
+    if inverted:
+        if sum_of_ends is None:
+            return None
+        # The plain line lies half a value and half a width beside its center (C.11.2.1.2.1); the others do not.
+        window = Window(sum_of_ends - window.center + (1.0 if function is Function.LINEAR else 0.0), window.width)
+    if function is Function.LINEAR:
+        return through_window(picture.array, window)
+    return _levels(through(picture.array, window, function))
 
 
 def through_window(array: npt.NDArray[np.float32], window: Window) -> Grey:
@@ -102,8 +123,11 @@ def pixel_aspect(header: Dataset, frame: int | None = None) -> float:
     return 1.0
 
 
-def _mirrored(window: Window, header: Dataset, frame: int | None) -> Window | None:
-    """The window of values that were inverted within the range of the stored ones, as those of MONOCHROME1 are."""
+def _sum_of_ends(header: Dataset, frame: int | None) -> float | None:
+    """The smallest and the largest possible value together, within which those of MONOCHROME1 were inverted.
+
+    None where a table or the depth does not let them be known.
+    """
     if header.get("ModalityLUTSequence"):
         return None
     slope = _first(value(header, frame, "RescaleSlope", "PixelValueTransformationSequence"))
@@ -113,7 +137,13 @@ def _mirrored(window: Window, header: Dataset, frame: int | None) -> Window | No
         return None
     lowest = -(2 ** (bits - 1)) if signed else 0
     ends = 2 * lowest + 2**bits - 1
-    return Window(2 * (intercept or 0.0) + (1.0 if slope is None else slope) * ends - window.center + 1.0, window.width)
+    return float(2 * (intercept or 0.0) + (1.0 if slope is None else slope) * ends)
+
+
+def _levels(shares: npt.NDArray[np.float32]) -> Grey:
+    """0..255 of 0..1."""
+    shown: Grey = np.rint(255 * shares).astype(np.uint8)
+    return shown
 
 
 def _through(array: npt.NDArray[np.float32], low: float, width: float) -> Grey:

@@ -106,6 +106,7 @@ def _model(
         "outcome": said.value,
         "finding": _key_finding(findings.get(latest["id"], ())) if latest and said is Outcome.POSITIVE else None,
         "reason": _reason(said, latest),
+        "reason_code": _reason_code(said, latest),
         # Of a model that is yet to say something: without a job the series is still being received.
         "jobs": waiting if said is Outcome.PENDING else [],
     }
@@ -135,6 +136,14 @@ def _reason(said: Outcome, job: Row | None) -> str | None:
         return None
     if said is Outcome.NOT_EVALUABLE:
         return (job["reason"] or {}).get("text")
+    return job["error_code"] if said is Outcome.FAILED else None
+
+
+def _reason_code(said: Outcome, job: Row | None) -> str | None:
+    if job is None:
+        return None
+    if said is Outcome.NOT_EVALUABLE:
+        return (job["reason"] or {}).get("code")
     return job["error_code"] if said is Outcome.FAILED else None
 
 

@@ -14,6 +14,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined,
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
+from node.show import state
 from node.show.assets import Assets
 from node.show.language import LANGUAGES, Catalogue
 from node.show.visitor import LANGUAGE_COOKIE, Visitor
@@ -54,7 +55,7 @@ class Pages:
             auto_reload=False,  # templates are part of the installed node: nobody looks whether they have changed
         )
         self._environment.globals.update(asset=assets.url, t=_translate(words))
-        self._environment.filters.update(outside=outside, moment=moment)
+        self._environment.filters.update(outside=outside, moment=moment, well=_well)
 
     def text(self, visitor: Visitor, template: str, **context: object) -> Markup:
         """The template ``template`` as HTML; in it are ``visitor`` and ``language``."""
@@ -88,6 +89,12 @@ def _translate(words: Catalogue) -> object:
         return words.say(context["language"], key, **values)
 
     return t
+
+
+@pass_context
+def _well(context: Context, reason: str) -> str:
+    """Why the node is not well, as ``status`` says it, in the visitor's language."""
+    return state.in_chinese(reason) if context["language"] == "zh" else reason
 
 
 def outside(text: str | None, cut: int = CUT) -> Markup:

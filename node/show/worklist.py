@@ -23,6 +23,7 @@ from node.errors import NotFound, WorkerLost
 from node.ports import Clock
 from node.show import outcome
 from node.show.documents import HIDDEN_IN_LISTS, Document, job_document, series_document, study_document, why_document
+from node.show.line import acquired
 from node.show.outcome import Finality, StudyRows
 
 
@@ -130,6 +131,7 @@ class Worklist:
             # Once retention has taken every image away.
             "images_removed_at": None if kept.there else kept.removed_at,
             "patient": {key: rows[0][f"patient_{key}"] for key in ("id", "name", "birth_date", "sex")},
+            "acquired_at": acquired(rows[0]["study_date"], rows[0]["study_time"]),
             # What a list counts, this tells.
             "series": [series_document(row) for row in about.series],
             "jobs": [job_document(row) for row in about.jobs],

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from node.config import Config
+from node.domain.document import RejectionTitle
 from node.domain.result import Outcome
 from node.show.list_page.rows import Rows
 from node.show.pages import Pages
@@ -50,6 +51,7 @@ def list_router(site: Site, pages: Pages, rows: Rows) -> APIRouter:
             next_page="/?" + filters.written(after=page.following) if page.following else None,
             events="/api/v1/events?" + filters.written(rows=visitor.language),
             limit=AT_ONCE,
+            titles=[one.value for one in RejectionTitle],
             **_choices(site, pages, visitor, filters),
         )
 

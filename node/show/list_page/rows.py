@@ -13,9 +13,11 @@ from markupsafe import Markup, escape
 
 from node.domain.result import Outcome
 from node.show import reading
+from node.show.concepts import named
 from node.show.language import LANGUAGES
 from node.show.line import arrived_key
 from node.show.pages import Pages
+from node.show.reasons import in_chinese
 from node.show.visitor import Visitor
 
 Document = Mapping[str, Any]
@@ -101,17 +103,19 @@ class Rows:
 
     def _chip(self, one: Document, visitor: Visitor, wait: Wait) -> dict[str, Any]:
         finding = one["finding"]
+        concept = "" if finding is None else named(finding["concept"], visitor.language)
         title = [one["model"]]
         if finding is not None:
-            title.append(f"{finding['concept']} {reading.key_number(finding)}".strip())
+            title.append(f"{concept} {reading.key_number(finding)}".strip())
             title += [f"p = {finding['probability']:.2f}"] if finding["probability"] is not None else []
         if one["reason"]:
-            title.append(one["reason"])
+            title.append(_reason(one, visitor))
         done_at, eta = wait
         return {
             "model": one["model"],
             "outcome": one["outcome"],
             "chip": self._chips[visitor.language][one["outcome"]],
+            "concept": concept,
             "number": reading.key_number(finding),
             "title": ", ".join(title),
             "done_at": done_at,
@@ -154,3 +158,9 @@ def _since(study: Document, now: datetime) -> Since:
         acquired = stated if stated <= now else acquired
     unit, amount = reading.ago((now - acquired).total_seconds())
     return Since(unit, amount, acquired.astimezone(UTC).isoformat(timespec="seconds"))
+
+
+def _reason(one: Document, visitor: Visitor) -> str:
+    """Why there is no evaluation; a line of an earlier version has no code of it."""
+    code = one.get("reason_code")
+    return in_chinese(code, ()) if visitor.language == "zh" and code else str(one["reason"])

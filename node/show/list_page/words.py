@@ -91,6 +91,13 @@ WORKLIST: Words = {
     "keys.j": ("next study", "下一项"),
     "keys.k": ("study before", "上一项"),
     "keys.enter": ("open", "打开"),
+    "keys.accept": ("accept the result", "接受结果"),
+    "keys.reject": ("reject the result, with a reason", "拒绝结果（需填写理由）"),
+    "list.answer.result": ("Result", "结果"),
+    "list.answer.choose": ("Choose a study first: j or k.", "请先用 j 或 k 选择检查。"),
+    "list.answer.nothing": ("There is no result to assess yet.", "尚无可评价的结果。"),
+    "list.answer.failed": ("It was not kept; please try again.", "未能保存，请重试。"),
+    "list.answer.undone": ("Taken back.", "已撤销。"),
     "keys.search": ("search", "搜索"),
     "keys.help": ("these keys", "显示快捷键"),
 }

@@ -75,6 +75,9 @@ QUEUE: Words = {
     "state.STORED": ("stored", "已存储"),
     "state.COMMITTED": ("committed", "已确认保存"),
     "state.READ_BACK": ("read back", "已回读"),
+    "priority.HIGH": ("high", "高"),
+    "priority.MEDIUM": ("medium", "中"),
+    "priority.LOW": ("low", "低"),
     "advice.self": ("The node:", "节点："),
     "advice.you": ("You:", "您："),
     "advice.unreachable.self": (

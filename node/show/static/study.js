@@ -2,7 +2,7 @@
 // Without this script the same is done by links and a form.
 const AHEAD = 3; // slices on either side that are fetched before they are asked for
 
-const KINDS = ["image", "overlay", "heat"];
+const KINDS = ["image", "overlay", "heat", "prior"];
 
 class Viewer {
   constructor(stage) {
@@ -17,11 +17,16 @@ class Viewer {
       image: stage.querySelector("[data-image]"),
       overlay: stage.querySelector("[data-overlay-image]"),
       heat: stage.querySelector("[data-heat-image]"),
+      prior: document.querySelector("[data-prior-image]"),
     };
+    // An earlier study's image of the same place, beside this one.
+    this.prior = document.querySelector("[data-prior]");
+    this.priorSlices = this.prior?.dataset.slices.split(" ") ?? [];
     this.place = stage.querySelector("[data-place]");
     this.window = document.querySelector("[data-window]");
     this.overlay = document.querySelector("[data-overlay]");
     this.heat = document.querySelector("[data-heat]");
+    this.compare = document.querySelector("[data-compare]");
     this.opacity = document.querySelector("[data-opacity]");
     this.scroll = document.querySelector("[data-scroll]");
     this.wheel = 0;
@@ -38,6 +43,7 @@ class Viewer {
     this.window.addEventListener("change", () => this.show());
     this.overlay.addEventListener("change", () => this.show());
     this.heat.addEventListener("change", () => this.show());
+    this.compare?.addEventListener("change", () => this.show());
     this.opacity.addEventListener("input", () => this.fade());
     this.scroll?.addEventListener("input", () => this.go(Number(this.scroll.value)));
     document.querySelector("[data-series-choice]").addEventListener("change", (event) => event.target.form.submit());
@@ -77,6 +83,7 @@ class Viewer {
     else if (event.key === "End" && onStage) this.go(this.count);
     else if (event.key === "o") this.toggle(this.overlay);
     else if (event.key === "h") this.toggle(this.heat);
+    else if (event.key === "p" && this.compare) this.toggle(this.compare);
     else if (event.key === "[") this.dim(-20);
     else if (event.key === "]") this.dim(20);
     else if (event.key === "w") this.nextWindow();
@@ -110,6 +117,10 @@ class Viewer {
     const place = `series/${this.series}/slices/${slice - 1}`;
     if (kind === "image") return `${this.base}/${place}.png?window=${encodeURIComponent(this.window.value)}`;
     if (kind === "overlay") return this.job && this.overlay.checked ? `${this.base}/jobs/${this.job}/${place}.svg` : null;
+    if (kind === "prior") {
+      if (!this.compare?.checked) return null;
+      return `${this.prior.dataset.base}/${this.priorSlices[slice - 1]}.png?window=${encodeURIComponent(this.window.value)}`;
+    }
     const has = this.heat.checked && this.heatSlices.has(slice - 1);
     return has ? `${this.base}/jobs/${this.stage.dataset.job}/${place}/heat.png` : null;
   }
@@ -132,7 +143,9 @@ class Viewer {
     const slice = this.slice;
     const wanted = KINDS.map((kind) => this.address(kind, slice));
     const found = await Promise.all(wanted.map((address) => (address ? this.fetched(address) : null)));
+    if (this.prior) this.prior.hidden = !this.compare.checked;
     KINDS.forEach((kind, index) => {
+      if (!this.layers[kind]) return;
       this.layers[kind].hidden = !found[index];
       if (found[index]) this.layers[kind].src = wanted[index];
     });
@@ -174,6 +187,7 @@ class Viewer {
     url.searchParams.set("window", this.window.value);
     url.searchParams.set("overlay", Number(this.overlay.checked));
     url.searchParams.set("heat", Number(this.heat.checked));
+    if (this.compare) url.searchParams.set("compare", Number(this.compare.checked));
     history.replaceState(null, "", url);
   }
 
@@ -202,9 +216,12 @@ if (stage) new Viewer(stage).start();
 document.querySelectorAll("[data-undo]").forEach(countDown);
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select, textarea")) return;
-  if (event.key === "a") document.querySelector("[data-accept]")?.focus();
+  // Of several results the one that lies over the image, else the first.
+  const shown = document.getElementById(`result-${stage?.dataset.job}`) ?? document;
+  const [within] = [shown, document].filter((one) => one.querySelector("[data-accept]"));
+  if (event.key === "a") within?.querySelector("[data-accept]").click();
   const form = { r: "[data-reject]", c: "[data-correct]" }[event.key];
-  const details = form && document.querySelector(form);
+  const details = form && within?.querySelector(form);
   if (details) {
     details.open = true;
     details.querySelector("input[name=reason]").focus();

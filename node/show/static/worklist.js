@@ -1,5 +1,6 @@
 // The worklist, live. Rows change where they stand; a new study is told in the line above the table, and comes in by
 // itself only while nobody is pointing at a row or moving along them with the keys.
+import { answer } from "./answer.js";
 import { localTimes } from "./base.js";
 
 const table = document.querySelector("table[data-events]");
@@ -101,24 +102,44 @@ function take(event) {
 
 // ---------------------------------------------------------------- the connection
 
+// The node says something every ten seconds; a network that is away closes no connection.
+const SILENCE_MS = 25000;
 let broken = false;
+let source = null;
+let heard = 0;
 
 function listen() {
-  const source = new EventSource(table.dataset.events);
+  source?.close();
+  heard = Date.now();
+  source = new EventSource(table.dataset.events);
   source.addEventListener("study", take);
+  for (const kind of ["study", "alive", "ready"]) source.addEventListener(kind, () => (heard = Date.now()));
   source.addEventListener("ready", () => {
     lost.hidden = true;
     if (broken) again();
     broken = false;
   });
-  source.addEventListener("error", () => {
-    broken = true;
-    lost.hidden = false;
+  source.addEventListener("error", (event) => {
+    lose();
     // The browser comes back by itself, unless it was refused.
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+    if (event.target.readyState === EventSource.CLOSED) setTimeout(() => event.target === source && listen(), 3000);
   });
-  addEventListener("pagehide", () => source.close());
 }
+
+function lose() {
+  broken = true;
+  lost.hidden = false;
+}
+
+addEventListener("pagehide", () => source.close());
+addEventListener("pageshow", (event) => event.persisted && listen());
+addEventListener("offline", lose);
+addEventListener("online", listen);
+setInterval(() => {
+  if (Date.now() - heard < SILENCE_MS) return;
+  lose();
+  listen();
+}, 5000);
 
 /** What happened while nobody listened: the page is read anew, rows that are here change where they stand. */
 async function again() {
@@ -176,6 +197,8 @@ const KEYS = {
   j: () => move(1),
   k: () => move(-1),
   Enter: () => selected?.querySelector("a").click(),
+  a: () => answer(selected, "ACCEPT"),
+  r: () => answer(selected, "REJECT"),
   "/": () => document.querySelector("[data-search]")?.focus(),
   "?": () => document.querySelector("[data-keys]").showModal(),
 };

@@ -14,7 +14,8 @@ from node.domain.assessment import Assessment, AssessmentState
 from node.domain.job import JobState
 from node.domain.result import Outcome
 from node.ports.viewing import Mark
-from node.show.study_page import reasons
+from node.show import reasons
+from node.show.concepts import named
 
 Row = Mapping[str, Any]
 # From which probability on, and the words for it; below the last it is very unlikely.
@@ -147,7 +148,7 @@ def result_of(
         chinese or original,
         original if chinese else "",
         code,
-        tuple(_found(index, one, marks, corrections) for index, one in enumerate(job["findings"])),
+        tuple(_found(index, one, marks, corrections, language) for index, one in enumerate(job["findings"])),
         assessable=job["state"] == JobState.COMPLETED and job["withdrawn_at"] is None and job["superseded_at"] is None,
         pending=pending,
         assessed=last if pending is None else None,
@@ -250,23 +251,27 @@ def _unmet_limits(job: Row, why: Row) -> list[Row]:
     return []
 
 
-def _found(index: int, finding: Row, marks: Sequence[Mark], corrections: Mapping[str, float]) -> Found:
+def _found(index: int, finding: Row, marks: Sequence[Mark], corrections: Mapping[str, float], language: str) -> Found:
     probability = finding["probability"]
     return Found(
-        name=finding["concept"],
-        site=finding.get("site") or "",
+        name=named(finding["concept"], language),
+        site=named(finding.get("site") or "", language),
         present=finding.get("present", True),
         numbers=tuple(
-            _number(one, f"{index}.{position}", corrections) for position, one in enumerate(finding["measurements"])
+            _number(one, f"{index}.{position}", corrections, language)
+            for position, one in enumerate(finding["measurements"])
         ),
         likelihood="" if probability is None else likelihood(probability),
         percent="" if probability is None else f"{100 * probability:.0f}",
-        qualities=tuple((one["concept"]["meaning"], one["value"]["meaning"]) for one in finding.get("qualities") or ()),
+        qualities=tuple(
+            (named(one["concept"]["meaning"], language), named(one["value"]["meaning"], language))
+            for one in finding.get("qualities") or ()
+        ),
         mark=next((mark for mark in marks if mark.finding == index), None),
     )
 
 
-def _number(told: Row, place: str, corrections: Mapping[str, float]) -> Number:
+def _number(told: Row, place: str, corrections: Mapping[str, float], language: str) -> Number:
     corrected = number(corrections[place]) if place in corrections else ""
     unit = str(told["unit"])
-    return Number(told["concept"], number(told["value"]), UNITS.get(unit, unit), place, corrected)
+    return Number(named(told["concept"], language), number(told["value"]), UNITS.get(unit, unit), place, corrected)

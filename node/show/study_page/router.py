@@ -16,6 +16,8 @@ from node.domain.job import JobState
 from node.domain.viewing import Spread
 from node.errors import AinodeError, NotFound, ObjectMissing
 from node.ports.viewing import Mark, ViewedSeries
+from node.show import reading
+from node.show.line import acquired
 from node.show.outcome import IMPORTANCE
 from node.show.pages import Pages
 from node.show.site import Site
@@ -42,6 +44,7 @@ class Asked:
     window: str
     overlay: bool
     heat: bool
+    compare: bool
 
 
 def study_router(site: Site, pages: Pages) -> APIRouter:
@@ -58,9 +61,10 @@ def study_router(site: Site, pages: Pages) -> APIRouter:
         window: Annotated[str, Query(max_length=40)] = Spread.DEFAULT.value,
         overlay: Annotated[int, Query(ge=0, le=1)] = 1,
         heat: Annotated[int, Query(ge=0, le=1)] = 0,
+        compare: Annotated[int, Query(ge=0, le=1)] = 0,
     ) -> HTMLResponse:
         window_of(window)
-        asked = Asked(job, series, slice, window, bool(overlay), bool(heat))
+        asked = Asked(job, series, slice, window, bool(overlay), bool(heat), bool(compare))
         return pages.page(request, visitor, "study.html", **_context(site, visitor, require_uid(study, "UID"), asked))
 
     router.include_router(images_router(site))
@@ -90,11 +94,25 @@ def _context(site: Site, visitor: Visitor, uid: str, asked: Asked) -> dict[str, 
         "events": document.timeline(study, study["deliveries"]),
         "destinations": _destinations(study["deliveries"]),
         "titles": [one.value for one in RejectionTitle],
+        **_who(study, visitor.language),
         "viewer_link": viewer_link(_link_template(site), study),
         "now": site.clock.now(),
         "duration": document.duration,
         "number": document.number,
         **_viewer(site, study, results, asked),
+    }
+
+
+def _who(study: Row, language: str) -> dict[str, Any]:
+    """The patient and the day as they are read."""
+    patient = study["patient"]
+    born = acquired(patient["birth_date"], "")
+    made = study["acquired_at"]
+    return {
+        "name": reading.person_name(patient["name"], language),
+        "born": born or patient["birth_date"],
+        "years": reading.age_years(patient["birth_date"], made),
+        "acquired": "" if made is None else made[:16].replace("T", " "),
     }
 
 
@@ -168,6 +186,7 @@ def _shown(
         "window": asked.window,
         "overlay": int(asked.overlay),
         "heat": int(asked.heat),
+        "compare": int(asked.compare),
     }
 
     def link(**changes: Any) -> str:
@@ -189,6 +208,7 @@ def _shown(
             if asked.heat and index - 1 in heat
             else None,
             "heat_slices": heat,
+            "prior": _prior(site, uid, series, index, asked),
             "windows": windows,
             "series": _series(study, results),
             "description": next(
@@ -197,6 +217,25 @@ def _shown(
         },
         "link": link,
         "keys": _keys(base, results, link),
+    }
+
+
+def _prior(site: Site, uid: str, series: str, index: int, asked: Asked) -> dict[str, Any] | None:
+    """The earlier series beside the one that is shown, with its image of the same place."""
+    try:
+        found = site.views.prior(uid, series)
+    except AinodeError:
+        return None
+    if found is None:
+        return None
+    base = f"/api/v1/studies/{found.study_instance_uid}/series/{found.series_instance_uid}/slices"
+    return {
+        "study": found.study_instance_uid,
+        "date": acquired(found.study_date, "") or found.study_date,
+        "description": found.description,
+        "base": base,
+        "slices": found.slices,
+        "image": f"{base}/{found.slices[index - 1]}.png?window={quote(asked.window)}",
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.pixels import apply_voi, apply_windowing
 
 from node.domain.result import CodedConcept, Finding, Measurement, Quality
 from node.domain.study import Picture, SopRef
@@ -157,3 +158,55 @@ def test_details_of_a_finding() -> None:
 )
 def test_what_is_not_certain_is_never_told_as_certain(probability: float, words: str) -> None:
     assert percent(probability) == words
+
+
+def stretched(bits: int, first: int, entries: int, data: object) -> Dataset:
+    return header_of(LUTDescriptor=[entries, first, bits], LUTData=data)
+
+
+def test_a_table_of_the_header_decides() -> None:
+    """The same as pydicom shows, beside a window that is for those who have no tables."""
+    stored = np.arange(0, 1024, dtype=np.uint16).reshape(32, 32)
+    curve = (4095 * np.linspace(0, 1, 1000) ** 2).astype("<u2")
+    header = header_of(
+        VOILUTSequence=[stretched(12, 20, 1000, list(map(int, curve)))], WindowCenter=10, WindowWidth=2,
+        PhotometricInterpretation="MONOCHROME2", BitsStored=12, PixelRepresentation=0,
+    )  # fmt: skip
+    found = grey_levels(Picture(stored.astype(np.float32), REF), header)
+    expected = np.rint(apply_voi(stored, header).astype(np.float64) * 255 / 4095)
+    assert np.abs(found - expected).max() <= 1
+    header.VOILUTSequence[0].LUTData = curve.tobytes()
+    np.testing.assert_array_equal(grey_levels(Picture(stored.astype(np.float32), REF), header), found)
+    header.VOILUTSequence[0].LUTDescriptor = [2000, 20, 12]
+    header.WindowCenter, header.WindowWidth = 512, 1024
+    assert not np.array_equal(grey_levels(Picture(stored.astype(np.float32), REF), header), found), "the window instead"
+
+
+@pytest.mark.parametrize("function", ["LINEAR_EXACT", "SIGMOID", "LINEAR"])
+def test_the_function_of_the_window_is_the_one_that_is_stated(function: str) -> None:
+    stored = np.arange(0, 4096, dtype=np.uint16).reshape(64, 64)
+    header = header_of(
+        WindowCenter=1500, WindowWidth=900, VOILUTFunction=function, PhotometricInterpretation="MONOCHROME2",
+        BitsStored=12, PixelRepresentation=0,
+    )  # fmt: skip
+    found = grey_levels(Picture(stored.astype(np.float32), REF), header)
+    assert np.abs(found - apply_windowing(stored, header) * 255 / 4095).max() <= 1
+
+
+@pytest.mark.parametrize("function", ["LINEAR_EXACT", "SIGMOID", "table"])
+def test_monochrome1_is_mirrored_with_its_function(function: str) -> None:
+    stored = np.arange(4096, dtype=np.float32).reshape(64, 64)
+    stated: dict[str, object] = {"BitsStored": 12, "PixelRepresentation": 0}
+    if function == "table":
+        stated["VOILUTSequence"] = [stretched(8, 1000, 256, list(range(256)))]
+    else:
+        stated |= {"WindowCenter": 1200, "WindowWidth": 700, "VOILUTFunction": function}
+    straight = grey_levels(Picture(stored, REF), header_of(PhotometricInterpretation="MONOCHROME2", **stated))
+    mirrored = grey_levels(Picture(4095 - stored, REF), header_of(PhotometricInterpretation="MONOCHROME1", **stated))
+    assert np.abs(mirrored.astype(int) - (255 - straight)).max() <= 1
+    assert np.ptp(straight) > 200
+
+
+def test_a_table_of_negative_values() -> None:
+    levels = shown(VOILUTSequence=[stretched(8, 2**16 - 500, 256, list(range(256)))])
+    assert [at(levels, value) for value in (-900, -500, -400, -245, 900)] == [0, 0, 100, 255, 255]

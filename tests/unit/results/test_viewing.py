@@ -18,16 +18,18 @@ from pydicom.dataset import Dataset
 
 from node.domain.result import GraphicType, SegmentationType
 from node.domain.study import Picture, SopRef
-from node.domain.viewing import Slice, Spread, Window, in_order, presets_of, spacing_of
+from node.domain.viewing import Slice, Spread, Window, counterparts, in_order, presets_of, spacing_of
 from node.errors import ResultVerificationFailed
 from node.results.viewing.borders import borders
-from node.results.viewing.frames import areas, masks_on, stored_frames
-from node.results.viewing.heat import heat_png
+from node.results.viewing.frames import areas, masks_on, stored_frames, values_on
+from node.results.viewing.heat import heat_png, scaled
 from node.results.viewing.image import png, visible
 from node.results.viewing.located import Located, on_slice, slice_nearest
 from node.results.viewing.svg import Drawn, svg
 from node.results.writer import DicomResultWriter
 from tests.unit.results.runs import MAKER, MODEL, header, run_on, save
+from tests.unit.results.test_parametric_maps import mapped
+from tests.unit.results.test_seg_types import typed
 
 OBLIQUE = [0.8, 0.6, 0.0, -0.36, 0.48, 0.8]
 FLIPPED = [-1, 0, 0, 0, 1, 0]
@@ -199,3 +201,54 @@ def test_words_in_a_drawing_are_words() -> None:
     assert "<script>" not in drawn
     assert "stroke-dasharray" in drawn, "the colour was used before"
     assert borders(np.zeros((3, 3), np.bool_)) == []
+
+
+@pytest.mark.parametrize("kind", [axial, oblique, flipped])
+def test_a_fractional_segmentation_is_drawn_where_it_is_at_least_half(
+    kind: Callable[[int], Dataset], tmp_path: Path
+) -> None:
+    paths = save([kind(number) for number in (3, 0, 4, 1, 2)], tmp_path)
+    run = typed(run_on(paths), SegmentationType.FRACTIONAL)
+    segmentation = run.result.segmentation
+    assert segmentation is not None
+    assert segmentation.fractions is not None
+    written = DicomResultWriter(MAKER, zone=UTC).write(run)[0]
+    stored, file = stored_frames(written.part10, written.sop_class_uid), io.BytesIO(written.part10)
+    half = np.rint(segmentation.fractions * 255) >= 127.5
+    assert 0 < half.sum() < (segmentation.fractions > 0).sum(), "some voxels are less than half"
+    for k, one in enumerate(slices_of(paths)):
+        masks = masks_on(stored, file, stored.on(one, elsewhere=False))
+        for number, mask in enumerate(half, 1):
+            np.testing.assert_array_equal(masks.get(number, np.zeros_like(mask[k])), mask[k])
+    found = areas(stored, file)
+    assert [sum(found[number].values()) for number in (1, 2)] == [int(mask.sum()) for mask in half]
+
+
+@pytest.mark.parametrize("kind", [axial, oblique, flipped])
+def test_a_parametric_map_is_a_heat_map_of_its_slices(kind: Callable[[int], Dataset], tmp_path: Path) -> None:
+    paths = save([kind(number) for number in (3, 0, 4, 1, 2)], tmp_path)
+    run = mapped(run_on(paths))
+    array = run.result.parametric_maps[0].array
+    written = DicomResultWriter(MAKER, zone=UTC).write(run)[0]
+    stored, file = stored_frames(written.part10, written.sop_class_uid), io.BytesIO(written.part10)
+    for k, one in enumerate(slices_of(paths)):
+        (index,) = stored.on(one, elsewhere=False)
+        values = values_on(stored, file, index)
+        np.testing.assert_array_equal(values, array[k])
+        seen = np.asarray(
+            Image.open(io.BytesIO(heat_png(scaled(values, float(array.min()), float(array.max())), 24, 1)))
+        )
+        share = (array[k] - array.min()) / np.ptp(array)
+        np.testing.assert_allclose(seen[..., 3] / 255, share, atol=0.003)
+
+
+def test_an_earlier_series_is_scrolled_by_place_or_by_share() -> None:
+    def stack(places: Sequence[float], frame: str) -> list[Slice]:
+        straight = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+        return [Slice(SopRef("1.2", f"1.{k}"), 2, 2, (0, 0, z), straight, (1, 1), frame) for k, z in enumerate(places)]
+
+    here = stack([0, 2, 4, 6], "1.9")
+    assert counterparts(here, stack([-5, 1, 4.4, 30], "1.9")) == (1, 1, 2, 2), "the nearest, in one frame of reference"
+    assert counterparts(here, stack([100, 110, 120, 130, 140, 150, 160], "1.8")) == (0, 2, 4, 6)
+    assert counterparts(here[:1], stack([100, 110, 120], "1.8")) == (1,)
+    assert counterparts([replace(one, position=None) for one in here], here[:1]) == (0, 0, 0, 0)

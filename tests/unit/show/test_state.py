@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from node.show.health import exposition
-from node.show.state import away, node_state, why_not_ok
+from node.show.state import SENTENCES, away, in_chinese, node_state, why_not_ok
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 UP = {"state": "up", "processes": 1, "heartbeat_at": AT}
@@ -86,3 +86,19 @@ def test_exposition_has_every_destination_that_somebody_serves() -> None:
     assert 'ainode_destination_up{destination="ris"} 1' in lines
     assert not [line for line in lines if line.startswith('ainode_destination_up{destination="share"}')]
     assert 'ainode_destination_waiting{destination="share"} 7' in lines
+
+
+def test_every_sentence_is_told_in_chinese_with_what_it_names() -> None:
+    broken = [{"id": "m", "problem": "digest {differs}\nby much"}]
+    found = why_not_ok({"work": STALE}, {"free_bytes": 1, "watermark_bytes": 5}, broken, True, 3, 4)
+    found += why_not_ok({}, DISK, [], paused=False) + away([destination("pacs", True)])
+    assert len(found) == len(SENTENCES)
+    told = [in_chinese(one) for one in found]
+    for english, chinese in zip(found, told, strict=True):
+        assert chinese != english
+        assert any("\u4e00" <= one <= "\u9fff" for one in chinese), chinese
+    assert "work" in told[0]
+    assert "2026-01-02 03:04:05Z" in told[0]
+    assert "digest {differs}\nby much" in told[2]
+    assert told[-1].count("7") == 1
+    assert in_chinese("something new") == "something new"

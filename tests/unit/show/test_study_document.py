@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from node.show.study_page import document, reasons
+from node import errors
+from node.route.admission import LIMIT_CODES
+from node.show import reasons
+from node.show.study_page import document
 from node.show.study_page.words import STUDY
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -31,6 +34,21 @@ def test_reasons_in_chinese(code: str, condition: tuple[str, str, str] | None, w
         {"name": condition[0], "kind": "limit", "wanted": condition[1], "found": condition[2], "met": False}
     ]  # fmt: skip
     assert reasons.in_chinese(code, unmet) == words
+
+
+def codes_below(kind: type[errors.AinodeError]) -> set[str]:
+    return {kind.__name__}.union(*(codes_below(one) for one in kind.__subclasses__()))
+
+
+@pytest.mark.parametrize(
+    "kind", [errors.InputError, errors.ModelError, errors.InferenceError, errors.ResultError, errors.StoreError]
+)
+def test_every_reason_has_chinese_words(kind: type[errors.AinodeError]) -> None:
+    """Whatever may end a job; what admission and pictures say besides."""
+    unknown = reasons.in_chinese("SomethingNew", [])
+    assert [code for code in sorted(codes_below(kind)) if reasons.in_chinese(code, []) == unknown] == []
+    for code in ("ImagesNotEvaluable", "NoSeriesFits", "PerformedElsewhere", "Failed", *LIMIT_CODES.values()):
+        assert reasons.in_chinese(code, []) != unknown
 
 
 def test_every_word_is_there_in_both_languages() -> None:

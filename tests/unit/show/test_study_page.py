@@ -156,7 +156,7 @@ def test_bad_input_has_a_named_error(client: Browser, path: str, status: int) ->
 
 def test_the_page_tells_everything_without_a_script(client: Browser, node: Seeded) -> None:
     page = client.get(PAGE).text
-    for words in ("Doe^Jane", "POSITIVE", "unverified", "Anterior hippocampus", "1.5", "very likely (97 %)",
+    for words in ("Doe, Jane", "POSITIVE", "unverified", "Anterior hippocampus", "1.5", "very likely (97 %)",
                   "less likely than not (30 %)", "From the first image to the PACS", "Analysis finished",
                   "Models that do not apply (1)", "organ_ct", "AI result, not verified"):  # fmt: skip
         assert words in page, words

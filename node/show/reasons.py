@@ -78,6 +78,19 @@ _BY_CODE = {
     "ResultVerificationFailed": "分析失败：结果未通过写入后的核对；图像未被评估。",
     "ObjectMissing": "分析失败：存储中缺少图像；图像未被评估。",
     "StoreUnavailable": "分析失败：存储无响应；图像未被评估。",
+    "StoreError": "分析失败：存储出错；图像未被评估。",
+    "InputError": "图像不符合模型的要求。",
+    "InferenceError": "分析失败：运行出错；图像未被评估。",
+    "ResultError": "分析失败：结果无法写出；图像未被评估。",
+    "JobCanceled": "分析已被取消；图像未被评估。",
+    "Failed": "分析失败；图像未被评估。",
+    "ImagesNotEvaluable": "部分图像未被评估。",
+    "NoSeriesFits": "没有符合该模型要求的序列。",
+    "PerformedElsewhere": "分析由其他系统完成，其结果请在归档系统中查看。",
+    "SliceCountOutsideLimits": "层数不符合模型的要求。",
+    "SliceGapOutsideLimits": "层间距不符合模型的要求。",
+    "PixelSpacingOutsideLimits": "像素间距不符合模型的要求。",
+    "PatientAgeOutsideLimits": "患者年龄不符合模型的要求。",
 }
 _UNKNOWN = "该序列未被评估。"
 
