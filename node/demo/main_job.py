@@ -32,6 +32,8 @@ STUDY_TIMEOUT_S = 600.0
 QUIET_PERIOD_S = 1.0
 POLL_S = 0.2
 DRAIN_S = 45.0
+# The answer to a report of commitment is on its way for no longer.
+SETTLE_S = 10.0
 # The demonstration has no pages: they are a role that nobody would look at.
 ROLES = ("receive", "work", "deliver", "timers")
 # Outcomes that come as documents to the PACS; the others leave nothing to confirm there, or have failed.
@@ -70,7 +72,7 @@ def demonstrate(paths: Sequence[Path], model: str | None, keep: Path | None, pro
             records = open_records(load(config_path, {}))
             try:
                 timed_out = _wait(records, sent, progress)
-                document = _document(records, pacs, sent, timed_out)
+                document = _settled(lambda: _document(records, pacs, sent, timed_out))
             finally:
                 records.close()
     return Demonstration(document, keep)
@@ -180,6 +182,17 @@ def _wait(records: Records, sent: Sent, progress: Progress) -> frozenset[str]:
             time.sleep(POLL_S)
     progress("results", len(sent.studies) - len(waiting), len(sent.studies))
     return frozenset(waiting)
+
+
+def _settled(look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The node knows of a commitment when the report comes, the PACS when the answer to it does: a moment later."""
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        document = look()
+        objects = [one for row in document["studies"] for one in row["objects"]]
+        if time.monotonic() > deadline or all(one["committed"] for one in objects if one["received"]):
+            return document
+        time.sleep(POLL_S)
 
 
 def _document(records: Records, pacs: EmbeddedPacs, sent: Sent, timed_out: frozenset[str]) -> dict[str, Any]:

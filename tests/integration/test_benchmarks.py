@@ -62,5 +62,5 @@ def test_a_dead_destination_is_measured_beside_the_others(tmp_path: Path) -> Non
     report = bench(tmp_path, "delivery", "--results", "2")
     destinations = report["destinations"]
     assert isinstance(destinations, dict)
-    assert set(destinations) == {"dimse", "stow", "folder"}
+    assert set(destinations) == {"dimse", "stow", "folder", "hl7", "fhir"}
     assert all(figures["ratio"] > 0 for figures in destinations.values())
